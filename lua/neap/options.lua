@@ -102,7 +102,10 @@ function options.nearest(name, spec)
     end
   end
   local limit = math.max(1, math.max(#name, #(best or "")) // 3)
-  if best and best_distance <= limit then return best end
+  -- All letters replaced is no resemblance, however short the name.
+  if best and best_distance <= limit and best_distance < #name then
+    return best
+  end
 end
 
 --- "; did you mean 'x'?" or, where nothing is near, the names there are.
