@@ -1,0 +1,177 @@
+# neap -- everything is built into $(B), nothing outside of it is touched.
+# Yours to set: CC CFLAGS LDFLAGS LUA PREFIX DESTDIR B WERROR.
+
+LUA ?= lua5.4
+BUSTED ?= $(LUA) /usr/bin/busted
+LUACHECK ?= luacheck
+PREFIX ?= /usr/local
+LUADIR ?= $(PREFIX)/share/lua/5.4
+LIBDIR ?= $(PREFIX)/lib/lua/5.4
+INCDIR ?= $(PREFIX)/include
+CFLAGS ?= -O2 -g
+B ?= build
+
+# once,NAME,COMMAND: the command runs when NAME is first used, and only then,
+# so that `make deps` works before there is a pkg-config.
+once = $(eval $(1) := $$(shell $(2)))$($(1))
+LUA_CFLAGS ?= $(call once,LUA_CFLAGS,pkg-config --cflags lua5.4)
+LUA_LIBS ?= $(call once,LUA_LIBS,pkg-config --libs lua5.4)
+UV_CFLAGS ?= $(call once,UV_CFLAGS,pkg-config --cflags libuv)
+UV_LIBS ?= $(call once,UV_LIBS,pkg-config --libs libuv)
+PQ_CFLAGS ?= $(call once,PQ_CFLAGS,pkg-config --cflags libpq)
+PQ_LIBS ?= $(call once,PQ_LIBS,pkg-config --libs libpq)
+
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wwrite-strings \
+  -Wstrict-prototypes -Wmissing-prototypes -Wimplicit-fallthrough \
+  $(WARN_GCC) $(if $(filter-out 0,$(WERROR)),-Werror)
+WARN_GCC ?= $(call once,WARN_GCC,for w in -Wjump-misses-init -Wlogical-op; \
+  do $(CC) -Werror $$$$w -x c -c /dev/null -o /dev/null 2>/dev/null \
+  && echo $$$$w; done)
+FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) \
+  -Iinclude -Isrc $(LUA_CFLAGS) $(ROOM) $(CFLAGS) $(SANITIZE)
+
+base := $(wildcard src/base/*.c)
+run := $(wildcard src/run/*.c)
+core := $(wildcard src/core/*.c)
+pg := $(wildcard src/pg/*.c)
+test := $(wildcard test/c/*.c)
+object = $(patsubst %.c,$(B)/%.o,$(1))
+modules := $(B)/neap/core.so $(B)/neap/pg/core.so
+programs := $(patsubst %.c,$(B)/%,$(test))
+strangers := $(addprefix $(B)/spec/capi/,stranger.so newer.so older.so other.so)
+
+all: $(modules) ## build both modules (the default)
+
+$(B)/neap/core.so: $(call object,$(base) $(run) $(core))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ $(UV_LIBS)
+
+$(B)/neap/pg/core.so: $(call object,$(base) $(pg))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ $(PQ_LIBS) -lm
+
+$(B)/src/run/%.o: ROOM = -DNEAP_CORE $(UV_CFLAGS)
+$(B)/src/core/%.o: ROOM = -DNEAP_CORE $(UV_CFLAGS)
+$(B)/src/pg/%.o: ROOM = $(PQ_CFLAGS)
+$(B)/test/c/%.o: ROOM = -DNEAP_CORE $(UV_CFLAGS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+
+# C tests take from the rooms without Lua what they need.
+$(B)/test/rooms.a: $(call object,$(base) $(run))
+	@mkdir -p $(@D) && rm -f $@
+	$(AR) rcs $@ $^
+$(B)/test/c/%: $(B)/test/c/%.o $(B)/test/rooms.a
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(UV_LIBS) $(LUA_LIBS) -ldl
+
+$(B)/test/alone.so: tools/alone.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -fno-sanitize=all -shared -o $@ $<
+
+# A stranger's module sees one header. The same file built against headers of
+# other times: one slot more, the last slot less, another ABI.
+strange = $(CC) -std=c11 -fPIC -shared $(WARN) $(LUA_CFLAGS) $(CFLAGS) \
+  $(SANITIZE) -o $@ $< $(LDFLAGS) -lpthread
+$(B)/spec/capi/stranger.so: spec/capi/stranger.c include/neap.h Makefile
+	@mkdir -p $(@D)
+	$(strange) -Iinclude
+$(B)/spec/capi/newer.so: later = s,since version 1.*,& */ void (*later)(void); /*,
+$(B)/spec/capi/older.so: later = /(\*is_null)/d
+$(B)/spec/capi/other.so: later = s,neap\.capi\.1,neap.capi.2,
+$(B)/spec/capi/newer.so $(B)/spec/capi/older.so $(B)/spec/capi/other.so: \
+  $(B)/spec/capi/%.so: spec/capi/stranger.c include/neap.h Makefile
+	@mkdir -p $(@D)/$*
+	sed '$(later)' include/neap.h >$(@D)/$*/neap.h
+	@! cmp -s include/neap.h $(@D)/$*/neap.h
+	$(strange) -I$(@D)/$* -Dluaopen_stranger=luaopen_$*
+
+-include $(patsubst %.o,%.d,$(call object,$(base) $(run) $(core) $(pg) $(test)))
+
+env: ## print what a shell needs to use this tree: eval "$(make -s env)"
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'" \
+	  "LUA_CPATH='$(CURDIR)/$(B)/?.so;;'"
+
+deps: ## install what is missing from Debian's packages
+	@scripts/deps.sh all
+
+# These targets install first what they need. pkg-config may only be asked
+# after that: hence the second make.
+again = @$(MAKE) --no-print-directory
+in_tree = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+  LUA_CPATH='$(CURDIR)/$(B)/?.so;;'
+
+test: ## build, then the C tests and the suite: TEST=spec/pg picks a part
+	@scripts/deps.sh build test
+	$(again) hostile B=$(B)/hostile
+	$(again) suite
+
+demo: ## build, then import the order book: examples/orders.lua
+	@scripts/deps.sh build demo
+	$(again) all
+	@$(in_tree) $(LUA) examples/orders.lua
+
+examples: ## run every example
+	@scripts/deps.sh build demo
+	$(again) all
+	@set -e; for f in examples/*.lua; do \
+	  echo "== $$f"; $(in_tree) $(LUA) "$$f"; done
+
+bench: ## measure, side by side with what else there is: bench/RESULTS.md
+	@scripts/deps.sh build demo bench
+	$(again) all
+	@$(in_tree) sh -c 'if [ -f bench/run.sh ]; then exec sh bench/run.sh; \
+	  else exec $(LUA) bench/run.lua; fi'
+
+lint: ## layers, static state, luacheck, every warning an error
+	@scripts/deps.sh build lint
+	$(again) compiled B=$(B)/lint WERROR=1
+	$(LUA) tools/layers.lua src include lua tools spec test examples bench
+	$(LUA) tools/statics.lua $(B)/lint
+	$(LUACHECK) -q lua spec examples bench tools test *.rockspec .busted
+
+check: lint test asan ## what CI runs
+
+asan: ## the suite under the address and undefined-behaviour sanitizers
+	@scripts/deps.sh build test asan
+	$(again) asan-suite B=$(B)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	  -DNEAP_HOSTILE'
+
+valgrind: ## the suite under valgrind (slow)
+	@scripts/deps.sh build test valgrind
+	$(again) valgrind-suite B=$(B)/valgrind CFLAGS='-O1 -g'
+
+install: all ## install below PREFIX (DESTDIR, LUADIR, LIBDIR, INCDIR)
+	cd lua && find neap -name '*.lua' -exec \
+	  install -D -m 644 '{}' '$(DESTDIR)$(LUADIR)/{}' ';'
+	install -D -m 755 $(B)/neap/core.so '$(DESTDIR)$(LIBDIR)/neap/core.so'
+	install -D -m 755 $(B)/neap/pg/core.so '$(DESTDIR)$(LIBDIR)/neap/pg/core.so'
+	install -D -m 644 include/neap.h '$(DESTDIR)$(INCDIR)/neap.h'
+
+clean: ## remove what was built
+	rm -rf $(B)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	  awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+# The second halves.
+compiled: $(modules) $(programs) $(strangers)
+suite: compiled
+	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
+	  scripts/suite.sh $(B) $(TEST)
+hostile: SANITIZE = -DNEAP_HOSTILE
+hostile: $(modules)
+asan-suite: compiled $(B)/test/alone.so
+	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
+	  scripts/suite.sh --asan $(B) $(TEST)
+valgrind-suite: compiled
+	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
+	  scripts/suite.sh --valgrind $(B) $(TEST)
+
+.PHONY: all env deps test demo examples bench lint check asan valgrind install \
+  clean help compiled suite hostile asan-suite valgrind-suite
+.SECONDARY:
+.DELETE_ON_ERROR:
