@@ -5,7 +5,7 @@
 --- does the waiting: each step is a pg_sleep.
 ---
 ---   eval "$(make -s env)"
----   lua5.4 examples/latency.lua             (DATABASE_URL, or a private server)
+---   lua5.4 examples/latency.lua         (DATABASE_URL, or a private server)
 
 local here = arg[0]:match("^(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path

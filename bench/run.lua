@@ -1,0 +1,206 @@
+--- The benchmarks: every row's contenders in turn, round after round, each in
+--- a process of its own; medians, ratios, budgets. Started by bench/run.sh.
+
+local cli = require "lib.cli"
+local machine = require "bench.machine"
+local results = require "bench.results"
+local rows = require "bench.rows"
+
+local function set(name)
+  local value = os.getenv(name)
+  return value ~= nil and value ~= "" and value ~= "0"
+end
+
+local options = cli.parse("Measure neap beside what else there is.", {
+  { name = "quick", kind = "flag", default = set "QUICK",
+    help = "less than a minute; also QUICK=1" },
+  { name = "scale", kind = "flag", default = set "SCALE",
+    help = "also the series 10^2 .. 10^6; also SCALE=1" },
+  { name = "only", kind = "string", value = "ROW", default = os.getenv "ONLY",
+    help = "rows whose id contains this" },
+  { name = "rounds", kind = "integer", min = 1, help = "of every row" },
+  { name = "out", kind = "string", value = "PATH",
+    help = "write the results there, not to bench/RESULTS.md" },
+})
+
+local FULL_ROUNDS <const>, QUICK_ROUNDS <const> = 5, 3
+
+local function note(form, ...)
+  io.stderr:write(form:format(...), "\n")
+end
+
+--- Fill in `$name` from the tables, in order.
+local function expand(text, ...)
+  local tables = { ... }
+  return (text:gsub("%$(%w+)", function(name)
+    for _, t in ipairs(tables) do
+      if t[name] ~= nil then return tostring(t[name]) end
+    end
+    error("no value for $" .. name)
+  end))
+end
+
+--- Run one contender once. Returns what it printed, by key, or nil and why.
+local function once(command)
+  local pipe <close> = assert(io.popen(command .. " 2>&1", "r"))
+  local text = pipe:read("a")
+  local _, how, status = pipe:close()
+  if how == "signal" then error("interrupted", 0) end
+  if status ~= 0 then
+    -- Lua says what is wrong first, Python last.
+    return nil, text:match("^lua%S*: ([^\n]*)") or text:match("([^\n]+)%s*$")
+      or ("ended with status " .. status)
+  end
+  local got = {}
+  for key, value in text:gmatch("(%w+) (%S+)") do got[key] = tonumber(value) end
+  if not got.ops then return nil, "printed no result" end
+  return got
+end
+
+--- Mark the contenders that are not on this machine.
+local function look_for_contenders()
+  for name, c in pairs(rows.contenders) do
+    c.name = c.name or name
+    if not c.command then
+      c.absent = c.missing
+    elseif c.probe and not machine.ask(c.probe .. " && echo yes") then
+      c.absent = "missing: install " .. c.package
+    end
+  end
+end
+
+local function wanted(row)
+  return not options.only or row.id:find(options.only, 1, true) ~= nil
+end
+
+--- All rounds of one row: contender -> list of results, or -> why not.
+local function measure(row, values)
+  local names = {}
+  for name in pairs(row.run) do names[#names + 1] = name end
+  table.sort(names)
+  local rounds = options.rounds or row.rounds
+    and row.rounds[options.quick and "quick" or "full"]
+    or (options.quick and QUICK_ROUNDS or FULL_ROUNDS)
+  local got, failed = {}, {}
+  for round = 1, rounds do
+    for turn = 1, #names do
+      -- Another one begins each round.
+      local name = names[(turn + round) % #names + 1]
+      local c = rows.contenders[name]
+      if c.absent then
+        failed[name] = c.absent
+      elseif not failed[name] then
+        local result, why = once(expand(c.command .. " " .. row.run[name],
+          options.quick and row.quick or row.full, values))
+        if result then
+          got[name] = got[name] or {}
+          table.insert(got[name], result)
+        else
+          failed[name] = why
+          note("  %s: %s", c.name, why)
+        end
+      end
+    end
+  end
+  return { row = row, got = got, failed = failed, rounds = rounds }
+end
+
+local function series(values)
+  local out = {}
+  for _, row in ipairs(rows.scale) do
+    if not row.database or values.dsn then
+      note("scale: %s", row.title)
+      local points = {}
+      local c = rows.contenders[row.run[1]]
+      for power = 2, options.quick and 5 or 6 do
+        local n = 10 ^ power // 1 | 0
+        local cpu = {}
+        for i = 1, n < 1000000 and 3 or 1 do
+          local result, why = once(expand(c.command .. " " .. row.run[2],
+            { n = n }, values))
+          if not result then error(row.title .. ": " .. why, 0) end
+          cpu[i] = result.cpu
+        end
+        table.sort(cpu)
+        points[#points + 1] = { n = n, cpu = cpu[(#cpu + 1) // 2] }
+      end
+      out[#out + 1] = { title = row.title, points = points }
+    end
+  end
+  return out
+end
+
+--- A private server with pgbench's tables, or the one DATABASE_URL names.
+--- `use` is called with the DSN and the server's version.
+local function with_server(use)
+  local neap = require "neap"
+  local pg = require "neap.pg"
+  neap.run({ slow_ms = 3600000 }, function()
+    local given = os.getenv "DATABASE_URL"
+    if given == "" then given = nil end
+    local server <close> = not given and pg.ephemeral() or nil
+    local dsn = given or server.dsn
+    local version
+    do
+      local db <close> = pg.connect(dsn, { max = 1 })
+      version = db:value("show server_version")
+      -- What `pgbench -i -s 1` makes, as far as `pgbench -S` reads it.
+      for _, sql in ipairs {
+        "drop table if exists pgbench_accounts, pgbench_branches",
+        "create table pgbench_branches (bid int primary key)",
+        "insert into pgbench_branches values (1)",
+        "create table pgbench_accounts (aid int primary key, bid int, "
+          .. "abalance int, filler char(84))",
+        "insert into pgbench_accounts "
+          .. "select i, 1, 0, '' from generate_series(1, 100000) i",
+        "vacuum analyze pgbench_accounts",
+        "checkpoint",
+      } do db:exec(sql) end
+    end
+    use(dsn, version, neap.checkpoint)
+  end)
+end
+
+local function main()
+  look_for_contenders()
+  local need_server = options.scale
+  for _, row in ipairs(rows.list) do
+    need_server = need_server or row.database and wanted(row)
+  end
+
+  local awake <close> = machine.awake()
+  local measured, scale, version = {}, nil, nil
+  local load = machine.load()
+  local function all(dsn, server_version, checkpoint)
+    version = server_version
+    local values = { dsn = dsn and ("'%s'"):format(dsn) }
+    for _, row in ipairs(rows.list) do
+      if wanted(row) then
+        note("%s", row.title)
+        measured[#measured + 1] = measure(row, values)
+        if checkpoint then checkpoint() end -- Ctrl-C arrives here
+      end
+    end
+    if options.scale then scale = series(values) end
+  end
+  if need_server then with_server(all) else all() end
+
+  local report = results.render(measured, {
+    contenders = rows.contenders, facts = machine.facts(rows.contenders,
+      version), quick = options.quick, awake = awake.n, scale = scale,
+    load = { load, machine.load() },
+  })
+  io.write(report)
+  local out = options.out or not options.only and "bench/RESULTS.md" or nil
+  if out then
+    local file = assert(io.open(out, "w"))
+    file:write(report)
+    file:close()
+    note("written to %s", out)
+  end
+end
+
+local ok, err = pcall(main)
+if not ok then
+  cli.fail(type(err) == "table" and err.message or tostring(err))
+end
