@@ -25,7 +25,8 @@ local options = cli.parse("Import an order book into PostgreSQL.", {
   { name = "sample", kind = "integer", min = 0, default = 2000,
     help = "lines for the comparison one by one; 0: none" },
   { name = "out", kind = "string", value = "PATH",
-    default = here .. "../build/orders.svg", help = "the picture" },
+    default = (here:match("^(.*)examples/$") or here .. "../")
+      .. "build/orders.svg", help = "the picture" },
   { name = "no-svg", kind = "flag", help = "draw no picture" },
 })
 
