@@ -77,7 +77,7 @@ strange = $(CC) -std=c11 -fPIC -shared $(WARN) $(LUA_CFLAGS) $(CFLAGS) \
 $(B)/spec/capi/stranger.so: spec/capi/stranger.c include/neap.h Makefile
 	@mkdir -p $(@D)
 	$(strange) -Iinclude
-$(B)/spec/capi/newer.so: later = s,since version 1.*,& */ void (*later)(void); /*,
+$(B)/spec/capi/newer.so: later = s,.*since version 1,  void (*later)(void);&,
 $(B)/spec/capi/older.so: later = /(\*is_null)/d
 $(B)/spec/capi/other.so: later = s,neap\.capi\.1,neap.capi.2,
 $(B)/spec/capi/newer.so $(B)/spec/capi/older.so $(B)/spec/capi/other.so: \
@@ -141,7 +141,8 @@ asan: ## the suite under the address and undefined-behaviour sanitizers
 
 valgrind: ## the suite under valgrind (slow)
 	@scripts/deps.sh build test valgrind
-	$(again) valgrind-suite B=$(B)/valgrind CFLAGS='-O1 -g'
+	$(again) valgrind-suite B=$(B)/valgrind CFLAGS='-O1 -g' \
+	  SANITIZE=-DNEAP_HOSTILE
 
 install: all ## install below PREFIX (DESTDIR, LUADIR, LIBDIR, INCDIR)
 	cd lua && find neap -name '*.lua' -exec \
@@ -159,11 +160,11 @@ help: ## this list
 
 # The second halves.
 compiled: $(modules) $(programs) $(strangers)
-suite: compiled
-	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
+suite: $(modules) $(strangers)
+	@PROGRAMS='$(programs:$(B)/%=$(B)/hostile/%)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
 	  scripts/suite.sh $(B) $(TEST)
 hostile: SANITIZE = -DNEAP_HOSTILE
-hostile: $(modules)
+hostile: $(modules) $(programs)
 asan-suite: compiled $(B)/test/alone.so
 	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
 	  scripts/suite.sh --asan $(B) $(TEST)
