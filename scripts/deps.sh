@@ -72,6 +72,7 @@ has() {
 }
 
 missing=$(printf '%s\n' "$wanted" | while read -r package why; do
+  [ -n "$package" ] || continue
   found=
   for p in $(echo "$package" | tr '|' ' '); do
     if has "$p"; then found=1; fi
