@@ -151,6 +151,9 @@ install: all ## install below PREFIX (DESTDIR, LUADIR, LIBDIR, INCDIR)
 	install -D -m 755 $(B)/neap/pg/core.so '$(DESTDIR)$(LIBDIR)/neap/pg/core.so'
 	install -D -m 644 include/neap.h '$(DESTDIR)$(INCDIR)/neap.h'
 
+map: ## one line for each file: what it is for
+	@$(LUA) tools/map.lua
+
 clean: ## remove what was built
 	rm -rf $(B)
 
@@ -173,6 +176,6 @@ valgrind-suite: compiled
 	  scripts/suite.sh --valgrind $(B) $(TEST)
 
 .PHONY: all env deps test demo examples bench lint check asan valgrind install \
-  clean help compiled suite hostile asan-suite valgrind-suite
+  map clean help compiled suite hostile asan-suite valgrind-suite
 .SECONDARY:
 .DELETE_ON_ERROR:
