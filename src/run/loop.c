@@ -1,0 +1,169 @@
+/*
+** loop.c -- see loop.h. Drains the ready queue in slices of LOOP_BUDGET
+** switches or LOOP_SLICE_NS and polls between slices, so that neither tasks
+** nor sockets starve.
+*/
+#include "run/loop.h"
+
+static void on_timer(uv_timer_t *t) { (void)t; /* loop_poll fires what is due */ }
+
+int loop_init(neap_loop *l) {
+  int rc;
+
+  l->tail = &l->head;
+  if ((rc = uv_loop_init(&l->uv)) < 0) return rc;
+  uv_timer_init(&l->uv, &l->timer);
+  return 0;
+}
+
+static void close_one(uv_handle_t *h, void *arg) {
+  (void)arg;
+  if (!uv_is_closing(h)) uv_close(h, NULL);
+}
+
+void loop_fini(neap_loop *l) {
+  /* Owners closed their handles when they were collected; what is left is
+  ** ours. Thread-pool work in flight is waited for. */
+  uv_walk(&l->uv, close_one, NULL);
+  while (uv_loop_close(&l->uv) == UV_EBUSY) uv_run(&l->uv, UV_RUN_DEFAULT);
+  heap_fini(&l->deadlines);
+}
+
+int64_t loop_now(neap_loop *l) {
+  return l->is_virtual ? l->virtual_now : (int64_t)uv_hrtime();
+}
+
+void loop_use_virtual(neap_loop *l, int on) {
+  if (on && !l->is_virtual) l->virtual_now = (int64_t)uv_hrtime();
+  l->is_virtual = on;
+}
+
+/* xorshift64* (Marsaglia 2003, Vigna 2014). */
+static uint64_t shuffle_next(neap_loop *l) {
+  uint64_t x = l->shuffle;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  l->shuffle = x;
+  return x * 2685821657736338717u;
+}
+
+static ready *ready_pop(neap_loop *l) {
+  ready **at = &l->head, *item;
+
+  if (unlikely(l->shuffle)) { /* one of the first sixteen */
+    unsigned n = (unsigned)(shuffle_next(l) >> 60);
+    while (n-- > 0 && *at != NULL && (*at)->next != NULL) at = &(*at)->next;
+  }
+  if ((item = *at) == NULL) return NULL;
+  if ((*at = item->next) == NULL) l->tail = at;
+  return item;
+}
+
+void co_run(neap_co *co); /* co.c */
+
+void loop_drain(neap_loop *l) {
+  int64_t start = (int64_t)uv_hrtime();
+  unsigned n = 0;
+  ready *item;
+
+  l->budget = LOOP_BUDGET;
+  while (l->budget-- > 0 && !l->stop && (item = ready_pop(l)) != NULL) {
+    l->switches++;
+    if (likely(item->kind == READY_TASK))
+      l->run_task(l, item);
+    else
+      co_run((neap_co *)(void *)item);
+    if ((++n & 31) == 0 && (int64_t)uv_hrtime() - start > LOOP_SLICE_NS) break;
+  }
+}
+
+static void fire_due(neap_loop *l) {
+  const heap_item *it = heap_first(&l->deadlines);
+  int64_t now;
+  size_t left;
+
+  if (it == NULL) return;
+  now = loop_now(l);
+  /* No more than stood there at the start: a timer that is started again with
+  ** a time gone by waits for the next poll. */
+  for (left = l->deadlines.n; left > 0; left--) {
+    it = heap_first(&l->deadlines);
+    if (it == NULL || it->key > now) break;
+    if (heap_tag(it)) {
+      unsigned *pos = it->pos;
+      loop_unsleep(l, pos);
+      l->wake_sleeper(l, pos);
+    } else {
+      neap_timer *t = container_of(it->pos, neap_timer, pos);
+      timer_stop(l, t);
+      t->fire(t);
+    }
+  }
+}
+
+static void block(neap_loop *l) {
+  const heap_item *it = heap_first(&l->deadlines);
+
+  if (it != NULL && !l->is_virtual) {
+    int64_t left = it->key - (int64_t)uv_hrtime();
+    uv_update_time(&l->uv);
+    uv_timer_start(&l->timer, on_timer,
+                   left <= 0 ? 0 : (uint64_t)((left + 999999) / 1000000), 0);
+  }
+  uv_run(&l->uv, UV_RUN_ONCE);
+  uv_timer_stop(&l->timer);
+}
+
+int loop_poll(neap_loop *l) {
+  l->polls++;
+  fire_due(l);
+  if (l->head != NULL) {
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    return 1;
+  }
+  if (l->counted == 0 && l->timers == 0) {
+    /* Housekeeping alone never wakes a task; give it one look, no wait. */
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    fire_due(l);
+    return l->head != NULL || l->counted != 0 || l->timers != 0;
+  }
+  if (l->is_virtual && l->counted == 0) {
+    uv_run(&l->uv, UV_RUN_NOWAIT);
+    if (l->head == NULL && l->counted == 0 && l->deadlines.n > 0 &&
+        heap_first(&l->deadlines)->key > l->virtual_now)
+      l->virtual_now = heap_first(&l->deadlines)->key;
+    fire_due(l);
+    return 1;
+  }
+  block(l);
+  fire_due(l);
+  return 1;
+}
+
+int loop_sleep(neap_loop *l, unsigned *pos, int64_t when) {
+  int rc = heap_insert(&l->deadlines, when, 1, pos);
+  if (rc == 0) l->timers++;
+  return rc;
+}
+
+void loop_unsleep(neap_loop *l, unsigned *pos) {
+  if (*pos == 0) return;
+  heap_remove(&l->deadlines, pos);
+  l->timers--;
+}
+
+int timer_start(neap_loop *l, neap_timer *t, int64_t when) {
+  int rc;
+
+  timer_stop(l, t);
+  if ((rc = heap_insert(&l->deadlines, when, 0, &t->pos)) < 0) return rc;
+  if (t->flags & NEAP_COUNTED) l->timers++;
+  return 0;
+}
+
+void timer_stop(neap_loop *l, neap_timer *t) {
+  if (t->pos == 0) return;
+  heap_remove(&l->deadlines, &t->pos);
+  if (t->flags & NEAP_COUNTED) l->timers--;
+}

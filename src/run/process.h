@@ -1,0 +1,12 @@
+/*
+** process.h -- child processes. See neap.h.
+*/
+#ifndef run_process_h
+#define run_process_h
+
+#include "run/loop.h"
+
+int process_start(neap_loop *l, neap_process *p);
+int process_kill(neap_process *p, int signal);
+
+#endif
