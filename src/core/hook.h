@@ -1,0 +1,14 @@
+/*
+** hook.h -- failures that no caller hears of go here: to run's on_error, or
+** to stderr. Reports when it happens, never by the collector.
+*/
+#ifndef core_hook_h
+#define core_hook_h
+
+#include "core/rt.h"
+
+/* Report the error on top (left there). task may be NULL. Never raises, but
+** for lack of memory. */
+void hook_report(lua_State *L, rt *r, const char *what, task *t);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+** mod.c -- luaopen_neap_core: the table of contents. The runtime's box is the
+** first object of the module, hence the last that lua_close finalizes: it
+** closes every handle and waits for the thread pool, waking nobody.
+*/
+#include <string.h>
+
+#include "core/dump.h"
+#include "core/fault.h"
+#include "core/lx.h"
+#include "core/scope.h"
+#include "core/sync.h"
+#include "core/task.h"
+
+#define NEAP_VERSION "0.1.0"
+
+NEAP_EXPORT int luaopen_neap_core(lua_State *L);
+
+void capi_open(lua_State *L, rt *r);
+void clock_open(lua_State *L, rt *r);
+void emitter_open(lua_State *L, rt *r);
+void numeric_open(lua_State *L);
+void queue_open(lua_State *L, rt *r);
+void run_open(lua_State *L, rt *r);
+
+static int l_rt__gc(lua_State *L) {
+  rt *r = lua_touserdata(L, 1);
+
+  if (!r->uv_ready) return 0;
+  r->uv_ready = 0;
+  loop_fini(&r->loop);
+  return 0;
+}
+
+static void new_tables(lua_State *L, rt *r) {
+  struct {
+    int *ref;
+    const char *weak;
+  } all[] = {{&r->r_anchor, NULL},   {&r->r_threads, NULL},
+             {&r->r_side, NULL},     {&r->r_trace, "k"},
+             {&r->r_suppressed, "k"}, {&r->r_names, "k"},
+             {&r->r_cancels, "k"},   {&r->r_hook, NULL},
+             {&r->r_dump, NULL}};
+  size_t i;
+
+  for (i = 0; i < countof(all); i++) {
+    lua_newtable(L);
+    *all[i].ref = lx_keep_table(L, all[i].weak);
+  }
+}
+
+static void new_runtime(lua_State *L) {
+  rt *r = lua_newuserdatauv(L, sizeof *r, 0);
+  int rc;
+
+  memset(r, 0, sizeof *r);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_rt__gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  if ((rc = loop_init(&r->loop)) < 0)
+    luaL_error(L, "neap: cannot make a loop: %s", uv_strerror(rc));
+  r->uv_ready = 1;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  r->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  list_init(&r->held);
+  r->r_box = luaL_ref(L, LUA_REGISTRYINDEX);
+  new_tables(L, r);
+  lua_newtable(L); /* the module */
+  fault_open(L, r);
+  lua_setfield(L, -2, "fault");
+  capi_open(L, r);
+  task_open(L, r);
+  scope_open(L, r);
+  clock_open(L, r);
+  future_open(L, r);
+  lock_open(L, r);
+  queue_open(L, r);
+  emitter_open(L, r);
+  dump_open(L, r);
+  run_open(L, r);
+  numeric_open(L);
+  lua_setfield(L, -2, "numeric");
+  lua_pushliteral(L, NEAP_VERSION);
+  lua_setfield(L, -2, "version");
+}
+
+/* One core for each Lua state, also when package.loaded was tampered with. */
+NEAP_EXPORT int luaopen_neap_core(lua_State *L) {
+  if (lua_getfield(L, LUA_REGISTRYINDEX, "neap.core") == LUA_TTABLE) return 1;
+  lua_pop(L, 1);
+  new_runtime(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "neap.core");
+  return 1;
+}

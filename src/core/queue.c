@@ -1,0 +1,338 @@
+/*
+** queue.c -- bounded queues between tasks. User value 1 is a ring of items in
+** a table of `size` slots, 2 the error given to close.
+**
+** Q1  Getters wait only while the queue is empty, putters only while it is
+**     full; never both, except that capacity 0 hands over directly.
+** Q2  The item of a waiting putter is argument 2 of its suspended call.
+*/
+#include <math.h>
+
+#include "core/fault.h"
+#include "core/options.h"
+#include "core/park.h"
+#include "core/sync.h"
+
+typedef struct queue {
+  list getters, putters, joiners;
+  lua_Integer capacity; /* LUA_MAXINTEGER: none */
+  unsigned head, n, size;
+  lua_Integer unfinished;
+  int closed, has_error;
+} queue;
+
+static queue *check_queue(lua_State *L, int idx) {
+  return lx_check(L, rt_of(L), idx, CLASS_QUEUE);
+}
+
+/* neap.queue(capacity) */
+static int l_queue_new(lua_State *L) {
+  double cap = luaL_checknumber(L, 1);
+  queue *q;
+
+  luaL_argcheck(L, cap >= 0 && (cap == floor(cap)), 1,
+                "a capacity must be a whole number from 0 on, or math.huge");
+  q = lx_new(L, rt_of(L), CLASS_QUEUE, sizeof *q, 2);
+  list_init(&q->getters);
+  list_init(&q->putters);
+  list_init(&q->joiners);
+  q->capacity = cap > 1e15 ? LUA_MAXINTEGER : (lua_Integer)cap;
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, 1);
+  return 1;
+}
+
+/* --- the ring; the queue is at index `qi` --- */
+
+static void ring_grow(lua_State *L, queue *q, int qi) {
+  unsigned size = q->size ? q->size * 2 : 8, i;
+
+  lua_createtable(L, (int)size, 0);
+  lua_getiuservalue(L, qi, 1);
+  for (i = 0; i < q->n; i++) {
+    lua_rawgeti(L, -1, (q->head + i) % q->size + 1);
+    lua_rawseti(L, -3, i + 1);
+  }
+  lua_pop(L, 1);
+  lua_setiuservalue(L, qi, 1);
+  q->head = 0;
+  q->size = size;
+}
+
+static void ring_put(lua_State *L, queue *q, int qi, int item) {
+  if (q->n == q->size) ring_grow(L, q, qi);
+  lua_getiuservalue(L, qi, 1);
+  lua_pushvalue(L, item);
+  lua_rawseti(L, -2, (q->head + q->n) % q->size + 1);
+  lua_pop(L, 1);
+  q->n++;
+}
+
+static void ring_push_first(lua_State *L, queue *q, int qi) {
+  lua_getiuservalue(L, qi, 1);
+  lua_rawgeti(L, -1, q->head + 1);
+  lua_pushnil(L);
+  lua_rawseti(L, -3, q->head + 1);
+  lua_remove(L, -2);
+  q->head = (q->head + 1) % q->size;
+  q->n--;
+}
+
+/* --- put --- */
+
+static int closed(lua_State *L, const char *what) {
+  return fault_error(L, "closed", "%s: the queue is closed", what);
+}
+
+static int k_put(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status == NEAP_ECLOSED) return closed(L, "queue:put");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const neap_op op_put = {"queue:put", park_abort_listed};
+static const neap_op op_get = {"queue:get", park_abort_listed};
+
+/* Put the value at 2 if there is room or a getter. */
+static int offer(lua_State *L, queue *q) {
+  if (!list_empty(&q->getters)) {
+    neap_wait *w = wait_of(list_shift(&q->getters));
+    lua_pushvalue(L, 2);
+    lua_xmove(L, park_state(w), 1);
+    park_wake_with(w, 0, 1);
+  } else if (q->n < q->capacity)
+    ring_put(L, q, 1, 2);
+  else
+    return 0;
+  q->unfinished++;
+  return 1;
+}
+
+static void check_item(lua_State *L) {
+  luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "nil cannot be put into a queue");
+  lua_settop(L, 2);
+}
+
+static int l_queue_put(lua_State *L) {
+  queue *q = check_queue(L, 1);
+  task *t;
+
+  check_item(L);
+  t = park_enter(L, "queue:put");
+  if (q->closed) return closed(L, "queue:put");
+  if (offer(L, q)) {
+    lua_pushboolean(L, 1);
+    return park_finish(L, 1);
+  }
+  list_append(&q->putters, wait_node(&t->wait));
+  t->wait.flags = 0;
+  return park(L, t, &t->wait, &op_put, k_put);
+}
+
+static int l_queue_try_put(lua_State *L) {
+  queue *q = check_queue(L, 1);
+
+  check_item(L);
+  if (q->closed) return closed(L, "queue:try_put");
+  lua_pushboolean(L, offer(L, q));
+  return 1;
+}
+
+/* --- get --- */
+
+/* Push the next item; 0 when there is none. Lets a waiting putter in. */
+static int take(lua_State *L, queue *q, int qi) {
+  neap_wait *w;
+  lua_State *from;
+
+  if (q->n == 0 && list_empty(&q->putters)) return 0;
+  w = list_empty(&q->putters) ? NULL : wait_of(list_first(&q->putters));
+  from = w ? park_state(w) : NULL;
+  if (q->n == 0) { /* capacity 0: from hand to hand */
+    lua_pushvalue(from, 2);
+    lua_xmove(from, L, 1);
+  } else {
+    ring_push_first(L, q, qi);
+    if (w == NULL) return 1;
+    lua_pushvalue(from, 2);
+    lua_xmove(from, L, 1);
+    ring_put(L, q, qi, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  q->unfinished++;
+  node_remove(wait_node(w));
+  wait_wake(w, 0);
+  return 1;
+}
+
+static int push_end(lua_State *L, queue *q, int qi) {
+  if (q->has_error) {
+    lua_getiuservalue(L, qi, 2);
+    return lua_error(L);
+  }
+  luaL_pushfail(L);
+  lua_pushliteral(L, "closed");
+  return 2;
+}
+
+static int finish_get(lua_State *L, int status, int qi) {
+  if (status == 0) return 1; /* the item is on top */
+  if (status == NEAP_ETIMEDOUT) {
+    luaL_pushfail(L);
+    lua_pushliteral(L, "timeout");
+    return 2;
+  }
+  return push_end(L, lua_touserdata(L, qi), qi);
+}
+
+static int k_get(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  return finish_get(L, status, 1);
+}
+
+static int get(lua_State *L, queue *q, int64_t ns, lua_KFunction k, int qi) {
+  task *t = park_enter(L, "queue:get");
+  neap_loop *l = &t->owner->r->loop;
+
+  if (take(L, q, qi)) return park_finish(L, 1);
+  if (q->closed) return push_end(L, q, qi);
+  if (ns == 0) return finish_get(L, NEAP_ETIMEDOUT, qi);
+  if (ns != INT64_MAX && loop_sleep(l, &t->timer, loop_now(l) + ns) < 0)
+    return luaL_error(L, "not enough memory");
+  list_append(&q->getters, wait_node(&t->wait));
+  t->wait.flags = 0;
+  return park(L, t, &t->wait, &op_get, k);
+}
+
+static int l_queue_get(lua_State *L) {
+  static const char *const names[] = {"timeout", NULL};
+  queue *q = check_queue(L, 1);
+  int64_t ns = INT64_MAX;
+
+  if (!lua_isnoneornil(L, 2)) {
+    double s;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    options_check(L, 2, "queue:get", names);
+    s = options_number(L, 2, "queue:get", "timeout", HUGE_VAL);
+    if (s < 9e9) ns = (int64_t)ceil(s * 1e9);
+  }
+  lua_settop(L, 1);
+  return get(L, q, ns, k_get, 1);
+}
+
+static int l_queue_try_get(lua_State *L) {
+  queue *q = check_queue(L, 1);
+
+  lua_settop(L, 1);
+  if (take(L, q, 1)) return 1;
+  if (q->closed) return push_end(L, q, 1);
+  return luaL_pushfail(L), 1;
+}
+
+/* for item in q:iter() do ... end; ends when closed and drained. */
+static int k_iter(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  return finish_get(L, status, 1);
+}
+
+static int iterate(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(2));
+  return get(L, check_queue(L, 1), INT64_MAX, k_iter, 1);
+}
+
+static int l_queue_iter(lua_State *L) {
+  check_queue(L, 1);
+  lx_ref(L, rt_of(L)->r_box);
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, iterate, 2);
+  return 1;
+}
+
+/* --- the end of a queue, and of its items --- */
+
+/* q:close([err [, {discard=true}]]) */
+static int l_queue_close(lua_State *L) {
+  static const char *const names[] = {"discard", NULL};
+  queue *q = check_queue(L, 1);
+  int discard = 0;
+
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) {
+    luaL_checktype(L, 3, LUA_TTABLE);
+    options_check(L, 3, "queue:close", names);
+    lua_getfield(L, 3, "discard");
+    discard = lua_toboolean(L, -1);
+  }
+  if (!q->closed && !lua_isnil(L, 2)) {
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, 2);
+    q->has_error = 1;
+  }
+  q->closed = 1;
+  if (discard) {
+    lua_newtable(L);
+    lua_setiuservalue(L, 1, 1);
+    q->head = q->n = q->size = 0;
+    q->unfinished = 0;
+    sync_wake_all(&q->joiners, 0);
+  }
+  sync_wake_all(&q->putters, NEAP_ECLOSED);
+  sync_wake_all(&q->getters, NEAP_ECLOSED);
+  return 0;
+}
+
+static int l_queue_done(lua_State *L) {
+  queue *q = check_queue(L, 1);
+
+  if (q->unfinished <= 0) {
+    if (q->closed) return 0; /* its items were discarded */
+    return fault_error(L, "invalid",
+                       "queue:done: called more often than items were put");
+  }
+  if (--q->unfinished == 0) sync_wake_all(&q->joiners, 0);
+  return 0;
+}
+
+static int k_joined(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
+static const neap_op op_queue_join = {"queue:join", park_abort_listed};
+
+static int l_queue_join(lua_State *L) {
+  queue *q = check_queue(L, 1);
+  task *t = park_enter(L, "queue:join");
+
+  if (q->unfinished == 0) return park_finish(L, 0);
+  list_append(&q->joiners, wait_node(&t->wait));
+  t->wait.flags = 0;
+  return park(L, t, &t->wait, &op_queue_join, k_joined);
+}
+
+static int l_queue__len(lua_State *L) {
+  lua_pushinteger(L, check_queue(L, 1)->n);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"put", l_queue_put},         {"get", l_queue_get},
+    {"try_put", l_queue_try_put}, {"try_get", l_queue_try_get},
+    {"iter", l_queue_iter},       {"close", l_queue_close},
+    {"done", l_queue_done},       {"join", l_queue_join},
+    {NULL, NULL}};
+
+static const luaL_Reg metas[] = {{"__len", l_queue__len}, {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"queue", l_queue_new}, {NULL, NULL}};
+
+void queue_open(lua_State *L, rt *r);
+
+void queue_open(lua_State *L, rt *r) {
+  lx_class(L, r, CLASS_QUEUE, methods, metas, NULL);
+  lx_functions(L, r, functions);
+}

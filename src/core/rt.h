@@ -1,0 +1,134 @@
+/*
+** rt.h -- the runtime of one Lua state: everything that is not a local
+** variable hangs off it. Also the two structs all of the core shares, task
+** and scope. No functions.
+*/
+#ifndef core_rt_h
+#define core_rt_h
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/list.h"
+#include "run/loop.h"
+
+typedef struct rt rt;
+typedef struct task task;
+typedef struct scope scope;
+
+/* ORDER TASK_STATES: names in task.c */
+enum task_state {
+  TASK_NEW, TASK_READY, TASK_RUNNING, TASK_WAITING,
+  TASK_DONE, TASK_FAILED, TASK_CANCELLED
+};
+
+/* task.flags */
+#define T_INTERRUPTED 1u /* woken by a cancel: the wait raises */
+#define T_ABORTING 2u    /* abort() was called and answered PENDING */
+#define T_PACKED 4u      /* the result is a table with n */
+#define T_EMPTY 8u       /* no results */
+#define T_ABANDONED 16u  /* never resumed again */
+#define T_INLINE 32u     /* may not wait: emit_sync */
+
+/*
+** T1  A task that has not ended stands in the anchor table under `anchor`;
+**     user value 1 of its userdata is its thread, 2 its function. Afterwards
+**     1 holds the result or the error.
+** T2  A task is in its owner's list of children until it has ended.
+** T3  `at` is set if and only if the task is parked.
+** T4  `current` is the innermost scope open in the task: one of its own, or
+**     its owner. Cancellation reaches the task if current->cause is set.
+*/
+struct task {
+  ready *ready_next;                    /* ORDER READY */
+  unsigned char kind, state, flags, holds; /* holds: locks owned, saturating */
+  int nargs;                            /* values on L for the next resume */
+  lua_State *L;
+  neap_wait *at;
+  neap_wait wait;                       /* the core's own operations use it */
+  scope *owner, *current;
+  node sibling;                         /* in owner->children */
+  list joiners;                         /* waits of those who await it */
+  unsigned id, anchor, timer;           /* timer: place in the heap, plus 1 */
+  unsigned since_ms;                    /* parked since, on the loop's clock */
+  unsigned swallows;                    /* cancellations delivered in a row */
+};
+
+enum scope_kind {
+  SCOPE_RUN,      /* root: its task is run's own */
+  SCOPE_GROUND,   /* background: failures are reported, siblings live on */
+  SCOPE_TASK,     /* the implicit scope of a task */
+  SCOPE_PLAIN, SCOPE_TIMEOUT, SCOPE_MOVE_ON, SCOPE_SHIELD,
+  SCOPE_KEEP      /* failures are kept by the children: settle, emit */
+};
+
+/* ORDER SOURCES: names in scope.c */
+enum cancel_source {
+  SRC_EXPLICIT, SRC_DEADLINE, SRC_SIBLING, SRC_PARENT, SRC_SHUTDOWN, SRC_SIGNAL
+};
+
+/*
+** S1  `cause` is the outermost cancelled scope from which cancellation
+**     reaches this one, or NULL. A shield hides what is outside of it.
+** S2  Lua values of a scope (primary error, further ones, reason, its
+**     cancellation object) are in the side table under its address, from the
+**     first of them until the scope is closed.
+** S3  A scope is closed only when `live` is 0.
+*/
+struct scope {
+  scope *parent;
+  rt *r;
+  task *body;      /* whose call it is; NULL for run and background */
+  list children;   /* task.sibling */
+  scope *cause;
+  scope *prop;     /* work list of a cancellation on its way */
+  int64_t deadline; /* INT64_MAX: none */
+  neap_timer timer;
+  double limit;    /* seconds as given, for the message */
+  const char *blocked_in; /* operation that the expiry interrupted */
+  const char *name;
+  unsigned live, max;
+  unsigned char kind, source;
+  unsigned cancelled : 1, expired : 1, closing : 1, closed : 1, failed : 1,
+      interrupted : 1, on_exit_cancel : 1, group : 1, sided : 1, waiting : 1,
+      unwound : 1; /* the body ended by a cancellation */
+  list room; /* tasks that wait in a bounded spawn */
+};
+
+/* Classes of the core, for lx_check. ORDER CLASSES: names in lx.c */
+enum lx_class {
+  CLASS_TASK, CLASS_SCOPE, CLASS_FUTURE, CLASS_EVENT, CLASS_LOCK,
+  CLASS_SEMAPHORE, CLASS_GUARD, CLASS_QUEUE, CLASS_EMITTER, CLASS_LISTENER,
+  CLASS_FAULT, CLASS_CANCELLED, CLASS_MAX
+};
+
+struct rt {
+  neap_loop loop; /* first: a neap_loop* is an rt* */
+  lua_State *main, *from;
+  task *current;
+  scope root, ground;
+  task *main_task;
+  list held;          /* locks that have an owner */
+  int r_box;          /* registry references */
+  int r_anchor, r_threads, r_side, r_trace, r_suppressed, r_names, r_cancels,
+      r_hook, r_dump;
+  const void *mt[CLASS_MAX]; /* metatables, for fast checks */
+  int r_class[CLASS_MAX];
+  unsigned anchor_free; /* head of the free list in the anchor table */
+  unsigned anchor_n, threads_n, next_id;
+  unsigned live, spawned, failed, depth; /* depth: nested emits */
+  unsigned char running, stuck, signals, signal_got, shutting;
+  uv_signal_t sigint, sigterm;
+  int uv_ready;
+};
+
+#define rt_of_loop(l) ((rt *)(void *)(l))
+
+static inline rt *rt_of(lua_State *L) { /* upvalue 1 of every function */
+  return (rt *)lua_touserdata(L, lua_upvalueindex(1));
+}
+static inline task *task_of(lua_State *L) {
+  return *(task **)lua_getextraspace(L);
+}
+
+#endif

@@ -1,0 +1,479 @@
+/*
+** scope.c -- see scope.h. Cancellation is level-triggered: `cause` is set on
+** every scope that it reaches, once, when it happens; a checkpoint looks at
+** one pointer.
+*/
+#include "core/scope.h"
+
+#include "core/fault.h"
+#include "core/hook.h"
+#include "core/park.h"
+#include "core/task.h"
+
+/* Side table of a scope: side[scope] = {primary, others, cancellation,
+** reason}. ORDER SIDE */
+enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON };
+
+/* ORDER SOURCES */
+static const char *const sources[] = {"explicit", "deadline", "sibling_failed",
+                                      "parent",   "shutdown", "signal"};
+
+const neap_op op_join = {"waiting for child tasks", NULL};
+
+static void on_deadline(neap_timer *t);
+
+void scope_init(scope *s, rt *r, scope *parent, task *body, int kind) {
+  s->parent = parent;
+  s->r = r;
+  s->body = body;
+  s->kind = (unsigned char)kind;
+  s->deadline = INT64_MAX;
+  s->timer.fire = on_deadline;
+  s->timer.flags = NEAP_COUNTED;
+  list_init(&s->children);
+  list_init(&s->room);
+  if (parent != NULL && kind != SCOPE_SHIELD) s->cause = parent->cause;
+}
+
+/* The outermost scope in t's chain that belongs to t, or NULL. */
+static scope *outermost_own(task *t) {
+  scope *s, *own = NULL;
+  for (s = t->current; s != t->owner; s = s->parent) own = s;
+  return own;
+}
+
+scope *scope_of_task(task *t) {
+  scope *own = outermost_own(t), *s;
+
+  if (own != NULL && own->kind == SCOPE_TASK) return own;
+  if ((s = base_alloc(sizeof *s)) == NULL) return NULL;
+  scope_init(s, t->owner->r, t->owner, t, SCOPE_TASK);
+  if (own == NULL)
+    t->current = s;
+  else
+    own->parent = s; /* goes below the scopes that are open already */
+  return s;
+}
+
+scope *scope_for_spawn(lua_State *L, task *t) {
+  scope *s = t->current;
+
+  if (s->body == t) return s;
+  if ((s = scope_of_task(t)) == NULL) luaL_error(L, "not enough memory");
+  return s;
+}
+
+/* --- the side table --- */
+
+static void push_side(lua_State *L, scope *s) {
+  lx_ref(L, s->r->r_side);
+  if (lua_rawgetp(L, -1, s) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, 4, 0);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, s);
+    s->sided = 1;
+  }
+  lua_remove(L, -2);
+}
+
+/* Set side[s][slot] to the value on top; pops it. */
+static void set_side(lua_State *L, scope *s, int slot) {
+  push_side(L, s);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, slot);
+  lua_pop(L, 1);
+}
+
+static void drop_side(lua_State *L, scope *s) {
+  int top = lua_gettop(L);
+
+  if (!s->sided) return;
+  s->sided = 0;
+  lx_ref(L, s->r->r_side);      /* top + 1 */
+  lua_rawgetp(L, top + 1, s);   /* top + 2 */
+  if (lua_istable(L, top + 2) &&
+      lua_rawgeti(L, top + 2, SIDE_CANCEL) == LUA_TTABLE) {
+    lx_ref(L, s->r->r_cancels);
+    lua_pushvalue(L, top + 3);
+    lua_pushboolean(L, 0); /* stale from now on */
+    lua_rawset(L, top + 4);
+  }
+  lua_pushnil(L);
+  lua_rawsetp(L, top + 1, s);
+  lua_settop(L, top);
+}
+
+void scope_keep_reason(lua_State *L, scope *s, int idx) {
+  if (s->cancelled || lua_isnoneornil(L, idx)) return;
+  lua_pushvalue(L, idx);
+  set_side(L, s, SIDE_REASON);
+}
+
+/* --- cancellation --- */
+
+/* Does cancellation of s reach t, or is there a shield between? Marks the
+** scopes of t that it reaches and puts them on the work list. */
+static int mark_chain(task *t, scope *s, scope *cause, scope **work) {
+  scope *from = t->current, *x;
+
+  for (x = t->current; x != s; x = x->parent)
+    if (x->kind == SCOPE_SHIELD) from = x->parent;
+  for (x = from; x != s; x = x->parent) {
+    x->cause = cause;
+    x->prop = *work;
+    *work = x;
+  }
+  return from == t->current;
+}
+
+static void propagate(scope *s, scope *cause) {
+  scope *work = s;
+
+  s->cause = cause;
+  s->prop = NULL;
+  if (s->body != NULL && mark_chain(s->body, s, cause, &work))
+    park_interrupt(s->body);
+  while (work != NULL) {
+    scope *x = work;
+    work = x->prop;
+    x->prop = NULL;
+    LIST_EACH_SAFE(n, &x->children) {
+      task *c = container_of(n, task, sibling);
+      if (mark_chain(c, x, cause, &work)) park_interrupt(c);
+    }
+  }
+}
+
+int scope_cancel(scope *s, int source) {
+  if (s->cancelled || s->closed) return 0;
+  s->cancelled = 1;
+  s->source = (unsigned char)source;
+  if (s->cause == NULL) propagate(s, s);
+  return 1;
+}
+
+static void on_deadline(neap_timer *t) {
+  scope *s = container_of(t, scope, timer);
+
+  if (s->closed || s->expired) return;
+  s->expired = 1;
+  if (s->body != NULL && s->body->at != NULL)
+    s->blocked_in = s->body->at->op->name;
+  scope_cancel(s, SRC_DEADLINE);
+}
+
+int scope_set_deadline(scope *s, int64_t when) {
+  neap_loop *l = &s->r->loop;
+
+  s->deadline = when;
+  if (when == INT64_MAX) {
+    timer_stop(l, &s->timer);
+    return 0;
+  }
+  if (when <= loop_now(l)) {
+    timer_stop(l, &s->timer);
+    on_deadline(&s->timer);
+    return 0;
+  }
+  return timer_start(l, &s->timer, when);
+}
+
+int64_t scope_deadline(const scope *s) {
+  int64_t d = INT64_MAX;
+
+  for (; s != NULL; s = s->parent) {
+    if (s->deadline < d) d = s->deadline;
+    if (s->kind == SCOPE_SHIELD) break;
+  }
+  return d;
+}
+
+/* Push the cancellation object of c; one for each cancelled scope. */
+static void push_cancellation(lua_State *L, scope *c) {
+  push_side(L, c);
+  if (lua_rawgeti(L, -1, SIDE_CANCEL) == LUA_TTABLE) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pop(L, 1);
+  fault_push(L, "cancelled", NULL, NULL);
+  lua_pushstring(L, sources[c->source]);
+  lua_setfield(L, -2, "source");
+  if (lua_rawgeti(L, -2, SIDE_REASON) != LUA_TNIL) {
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "reason");
+    luaL_tolstring(L, -1, NULL);
+    lua_pushfstring(L, "cancelled (%s): %s", sources[c->source],
+                    lua_tostring(L, -1));
+    lua_setfield(L, -4, "message");
+    lua_pop(L, 1);
+  } else {
+    lua_pushfstring(L, "cancelled (%s)", sources[c->source]);
+    lua_setfield(L, -3, "message");
+  }
+  lua_pop(L, 1);
+  lx_ref(L, c->r->r_class[CLASS_CANCELLED]);
+  lua_setmetatable(L, -2);
+  lx_ref(L, c->r->r_cancels);
+  lua_pushvalue(L, -2);
+  lua_pushlightuserdata(L, c);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, SIDE_CANCEL);
+  lua_remove(L, -2);
+}
+
+int scope_raise(lua_State *L, task *t) {
+  scope *c = t->current->cause;
+
+  if (c == NULL) return luaL_error(L, "neap: cancelled by nobody");
+  c->interrupted = 1;
+  t->swallows++;
+  luaL_checkstack(L, 10, NULL);
+  push_cancellation(L, c);
+  return lua_error(L);
+}
+
+int scope_is_cancellation(lua_State *L, rt *r, int idx, scope **of) {
+  idx = lua_absindex(L, idx);
+  *of = NULL;
+  if (!lua_istable(L, idx) || !lua_getmetatable(L, idx)) return 0;
+  if (lua_topointer(L, -1) != r->mt[CLASS_CANCELLED]) return lua_pop(L, 1), 0;
+  lua_pop(L, 1);
+  lx_ref(L, r->r_cancels);
+  lua_pushvalue(L, idx);
+  lua_rawget(L, -2);
+  if (lua_islightuserdata(L, -1)) *of = lua_touserdata(L, -1);
+  lua_pop(L, 2);
+  return 1;
+}
+
+/* --- failures --- */
+
+static void fail(lua_State *L, scope *s, task *child) {
+  if (!s->failed) {
+    set_side(L, s, SIDE_PRIMARY);
+    s->failed = 1;
+    scope_cancel(s, SRC_SIBLING);
+    return;
+  }
+  push_side(L, s);
+  lua_rawgeti(L, -1, SIDE_PRIMARY);
+  if (lua_rawequal(L, -1, -3)) { /* the same failure, once more */
+    lua_pop(L, 3);
+    return;
+  }
+  lua_pop(L, 1);
+  if (lua_rawgeti(L, -1, SIDE_OTHERS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, SIDE_OTHERS);
+  }
+  lua_pushvalue(L, -3);
+  lua_rawseti(L, -2, luaL_len(L, -2) + 1);
+  lua_pop(L, 2);
+  hook_report(L, s->r, "secondary", child);
+  lua_pop(L, 1);
+}
+
+static int is_ancestor(const scope *s, const scope *a) {
+  for (; s != NULL; s = s->parent)
+    if (s == a) return 1;
+  return 0;
+}
+
+void scope_body_failed(lua_State *L, scope *s) {
+  scope *of;
+
+  if (scope_is_cancellation(L, s->r, -1, &of)) {
+    if (of != NULL && of->cancelled && is_ancestor(s, of)) {
+      s->unwound = 1;
+      lua_pop(L, 1);
+      if (of != s) scope_cancel(s, SRC_PARENT);
+      return;
+    }
+    lua_pushfstring(L, "a cancellation was raised again after its scope had "
+                       "ended: %s", fault_text(L, -1));
+    lua_remove(L, -2);
+    fault_push(L, "stale_cancel", NULL, lua_tostring(L, -1));
+    lua_insert(L, -3);
+    lua_pop(L, 1);
+    lua_setfield(L, -2, "cause");
+  }
+  fail(L, s, s->body);
+}
+
+void scope_child_failed(lua_State *L, scope *s, task *child) {
+  switch (s->kind) {
+  case SCOPE_RUN:
+  case SCOPE_KEEP:
+    lua_pop(L, 1); /* the task keeps it */
+    return;
+  case SCOPE_GROUND:
+    hook_report(L, s->r, "background", child);
+    lua_pop(L, 1);
+    return;
+  default: fail(L, s, child);
+  }
+}
+
+static void wake_room(scope *s) {
+  if (!list_empty(&s->room)) wait_wake(wait_of(list_shift(&s->room)), 0);
+}
+
+void scope_child_ended(scope *s, task *child) {
+  node_remove(&child->sibling);
+  s->live--;
+  wake_room(s);
+  if (s->live == 0 && s->waiting) {
+    s->waiting = 0;
+    wait_wake(&s->body->wait, 0);
+  }
+}
+
+/* --- the end --- */
+
+/* An error that no pcall of ours saw (lack of memory in closing a scope) left
+** `inner` open: what it owns goes to s. */
+static void adopt(scope *s, scope *inner) {
+  timer_stop(&s->r->loop, &inner->timer);
+  inner->closed = 1;
+  LIST_EACH_SAFE(n, &inner->children) {
+    task *c = container_of(n, task, sibling);
+    scope **at = &c->current;
+    while (*at != inner) at = &(*at)->parent;
+    *at = s;
+    c->owner = s;
+    node_remove(n);
+    list_append(&s->children, n);
+    s->live++;
+  }
+}
+
+int scope_must_join(task *t, scope *s) {
+  while (unlikely(t->current != s)) {
+    scope *inner = t->current;
+    adopt(s, inner);
+    t->current = inner->parent;
+  }
+  s->closing = 1;
+  if (s->live == 0) return 0;
+  if (s->on_exit_cancel) scope_cancel(s, SRC_PARENT);
+  s->waiting = 1;
+  t->wait.flags = 0;
+  return 1;
+}
+
+/* Attach the other failures to the primary error at idx. */
+static void attach_suppressed(lua_State *L, scope *s, int err, int others) {
+  if (lua_type(L, err) != LUA_TTABLE && lua_type(L, err) != LUA_TUSERDATA)
+    return;
+  lx_ref(L, s->r->r_suppressed);
+  lua_pushvalue(L, err);
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
+    lua_Integer i, n = luaL_len(L, others), m = luaL_len(L, -1);
+    for (i = 1; i <= n; i++) {
+      lua_rawgeti(L, others, i);
+      lua_rawseti(L, -2, m + i);
+    }
+  } else {
+    lua_pushvalue(L, err);
+    lua_pushvalue(L, others);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 2);
+}
+
+static void push_timeout(lua_State *L, scope *s) {
+  char limit[32];
+
+  snprintf(limit, sizeof limit, "%.14g", s->limit);
+  lua_pushfstring(L, "timeout after %s s%s%s%s%s", limit,
+                  s->name ? " of " : "", s->name ? s->name : "",
+                  s->blocked_in ? " in " : "",
+                  s->blocked_in ? s->blocked_in : "");
+  fault_push(L, "timeout", NULL, lua_tostring(L, -1));
+  lua_remove(L, -2);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "safe_to_retry");
+}
+
+static void push_failures(lua_State *L, scope *s, int timed_out) {
+  int err, others;
+
+  push_side(L, s);
+  lua_rawgeti(L, -1, SIDE_PRIMARY);
+  err = lua_gettop(L);
+  if (lua_rawgeti(L, err - 1, SIDE_OTHERS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+  }
+  others = lua_gettop(L);
+  if (timed_out) {
+    push_timeout(L, s);
+    lua_rawseti(L, others, luaL_len(L, others) + 1);
+  }
+  if (s->group) {
+    lua_Integer i, n = luaL_len(L, others);
+    lua_pushfstring(L, "%d of the tasks failed, the first: %s", (int)n + 1,
+                    fault_text(L, err));
+    fault_push(L, "group", NULL, lua_tostring(L, -1));
+    lua_createtable(L, (int)n + 1, 0);
+    lua_pushvalue(L, err);
+    lua_rawseti(L, -2, 1);
+    for (i = 1; i <= n; i++) {
+      lua_rawgeti(L, others, i);
+      lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "errors");
+    lua_replace(L, err - 1);
+  } else {
+    if (luaL_len(L, others) > 0) attach_suppressed(L, s, err, others);
+    lua_pushvalue(L, err);
+    lua_replace(L, err - 1);
+  }
+  lua_settop(L, err - 1);
+}
+
+int scope_close(lua_State *L, task *t, scope *s) {
+  int timed_out = s->expired && s->interrupted &&
+                  (s->kind == SCOPE_TIMEOUT || s->kind == SCOPE_SHIELD ||
+                   s->kind == SCOPE_PLAIN);
+  int raise = 1;
+
+  luaL_checkstack(L, 20, NULL);
+  if (s->failed)
+    push_failures(L, s, timed_out);
+  else if (s->parent->cause != NULL && s->kind != SCOPE_TASK &&
+           (s->unwound || s->interrupted)) {
+    s->parent->cause->interrupted = 1;
+    push_cancellation(L, s->parent->cause);
+  } else if (timed_out)
+    push_timeout(L, s);
+  else
+    raise = 0;
+  drop_side(L, s);
+  timer_stop(&s->r->loop, &s->timer);
+  s->closed = 1;
+  t->current = s->parent;
+  t->swallows = 0;
+  return raise;
+}
+
+void scope_forget(lua_State *L, scope *s) {
+  drop_side(L, s);
+  timer_stop(&s->r->loop, &s->timer);
+}
+
+void scope_report_swallowed(lua_State *L, task *t) {
+  fault_push(L, "invalid", NULL,
+             "a task swallows its cancellation again and again: rethrow it, "
+             "or use neap.pcall");
+  luaL_traceback(L, L, NULL, 0);
+  lua_setfield(L, -2, "traceback");
+  hook_report(L, t->owner->r, "swallowed", t);
+  lua_pop(L, 1);
+}

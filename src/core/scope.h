@@ -1,0 +1,56 @@
+/*
+** scope.h -- structured concurrency: who owns whom, cancellation, deadlines.
+** Lua's view of scopes (neap.scope, timeout, shield ...) is in scopes.c.
+*/
+#ifndef core_scope_h
+#define core_scope_h
+
+#include "core/rt.h"
+
+extern const neap_op op_join; /* waiting for the children of a scope */
+
+void scope_init(scope *s, rt *r, scope *parent, task *body, int kind);
+
+/* The scope that owns what `t` spawns now; makes the task's own if needed. */
+scope *scope_for_spawn(lua_State *L, task *t);
+/* The task's implicit scope, made if needed. NULL: out of memory. */
+scope *scope_of_task(task *t);
+
+/* Cancel everything inside. Plain C: callable from the loop. Idempotent;
+** returns 1 if it had an effect. */
+int scope_cancel(scope *s, int source);
+/* Keep the reason (value at idx) with the scope, before cancelling it. */
+void scope_keep_reason(lua_State *L, scope *s, int idx);
+
+int64_t scope_deadline(const scope *s); /* effective */
+/* 0 or NEAP_ENOMEM. Expires at once if the time has passed. */
+int scope_set_deadline(scope *s, int64_t when);
+
+/* Raise the cancellation that reaches t. Never returns. */
+int scope_raise(lua_State *L, task *t);
+/* Is the value at idx a cancellation object? Of which open scope, or NULL. */
+int scope_is_cancellation(lua_State *L, rt *r, int idx, scope **of);
+
+/* The body of s ended with the error on top: keep or convert it, cancel the
+** children. Pops the error. */
+void scope_body_failed(lua_State *L, scope *s);
+/* A child of s failed with the error on top. Pops it. */
+void scope_child_failed(lua_State *L, scope *s, task *child);
+/* A child has ended: unlink it. */
+void scope_child_ended(scope *s, task *child);
+
+/* Must the body wait for children? Then `return park(L, t, &t->wait, &op_join,
+** k)`. Adopts scopes that a memory error left open inside s. */
+int scope_must_join(task *t, scope *s);
+
+/* End of s, all children gone: unlink it from the body's chain. Pushes the
+** error to raise and returns 1, or returns 0. */
+int scope_close(lua_State *L, task *t, scope *s);
+
+/* Close s without a body: run's own two scopes. */
+void scope_forget(lua_State *L, scope *s);
+
+void scope_report_swallowed(lua_State *L, task *t);
+void scope_open(lua_State *L, rt *r);
+
+#endif

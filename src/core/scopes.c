@@ -1,0 +1,395 @@
+/*
+** scopes.c -- scopes as Lua sees them: scope, timeout, move_on_after, shield,
+** and pcall that lets cancellation pass. All are functions that take a
+** function; the calling task is the body.
+**
+** Stack of the caller while the body runs: 1 the scope, 2 the message
+** handler, from 3 on the function, its arguments, later its results.
+*/
+#include <math.h>
+#include <string.h>
+
+#include "core/fault.h"
+#include "core/options.h"
+#include "core/park.h"
+#include "core/scope.h"
+#include "core/task.h"
+
+static int conclude(lua_State *L, task *t, scope *s) {
+  if (scope_close(L, t, s)) return lua_error(L);
+  if (s->kind == SCOPE_MOVE_ON) {
+    if (s->expired && s->interrupted) return lua_pushboolean(L, 0), 1;
+    lua_pushboolean(L, 1);
+    lua_insert(L, 3);
+  }
+  if (s->unwound) return 0; /* by its own cancellation */
+  return lua_gettop(L) - 2;
+}
+
+static int k_joined(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return conclude(L, task_of(L), lua_touserdata(L, 1));
+}
+
+static int k_body(lua_State *L, int status, lua_KContext ctx) {
+  scope *s = (scope *)ctx;
+  task *t = task_of(L);
+
+  if (status != LUA_OK && status != LUA_YIELD) {
+    scope_body_failed(L, s);
+    lua_settop(L, 2);
+  }
+  if (scope_must_join(t, s)) return park(L, t, &t->wait, &op_join, k_joined);
+  return conclude(L, t, s);
+}
+
+/* fn and its arguments stand from index `fn` on, all below may be dropped.
+** With `pass` the scope is the first argument of fn. */
+static int call_in_scope(lua_State *L, task *t, int fn, int kind, int pass,
+                         scope **out) {
+  rt *r = t->owner->r;
+  int n = lua_gettop(L) - fn, status; /* arguments */
+  scope *s;
+
+  luaL_checkstack(L, 12, NULL);
+  s = lx_new(L, r, CLASS_SCOPE, sizeof *s, 1);
+  lua_pushcfunction(L, fault_handler);
+  lua_rotate(L, fn, 2);
+  if (pass) {
+    lua_pushvalue(L, fn);
+    lua_insert(L, fn + 3);
+    n++;
+  }
+  if (fn > 1) { /* drop what lies below the scope, but keep a name */
+    if (lua_type(L, 1) == LUA_TSTRING) {
+      lua_pushvalue(L, 1);
+      lua_setiuservalue(L, fn, 1);
+    }
+    lua_rotate(L, 1, -(fn - 1));
+    lua_pop(L, fn - 1);
+  }
+  scope_init(s, r, t->current, t, kind);
+  if (out != NULL) {
+    *out = s;
+    return n;
+  }
+  t->current = s;
+  status = lua_pcallk(L, n, LUA_MULTRET, 2, (lua_KContext)s, k_body);
+  return k_body(L, status, (lua_KContext)s);
+}
+
+static int run_in_scope(lua_State *L, task *t, scope *s, int n) {
+  int status;
+
+  t->current = s;
+  status = lua_pcallk(L, n, LUA_MULTRET, 2, (lua_KContext)s, k_body);
+  return k_body(L, status, (lua_KContext)s);
+}
+
+static int with_deadline(lua_State *L, const char *what, int kind,
+                         int64_t when, double limit) {
+  task *t;
+  scope *s;
+  int n;
+
+  lx_check_callable(L, 2);
+  t = park_enter(L, what);
+  n = call_in_scope(L, t, 2, kind, 0, &s);
+  s->limit = limit;
+  t->current = s; /* the expiry marks what it finds */
+  if (when != INT64_MAX && scope_set_deadline(s, when) < 0) {
+    t->current = s->parent;
+    return luaL_error(L, "not enough memory");
+  }
+  return run_in_scope(L, t, s, n);
+}
+
+static int64_t after(lua_State *L, int64_t ns) {
+  int64_t now = loop_now(&rt_of(L)->loop);
+  return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+}
+
+/* nil and math.huge mean no limit. */
+static int relative(lua_State *L, const char *what, int kind) {
+  double limit = HUGE_VAL;
+  int64_t ns = lua_isnil(L, 1) ? INT64_MAX : lx_seconds(L, 1, &limit);
+  return with_deadline(L, what, kind, after(L, ns), limit);
+}
+
+static int l_timeout(lua_State *L) {
+  return relative(L, "neap.timeout", SCOPE_TIMEOUT);
+}
+
+static int l_move_on_after(lua_State *L) {
+  return relative(L, "neap.move_on_after", SCOPE_MOVE_ON);
+}
+
+static int l_timeout_at(lua_State *L) {
+  double at = luaL_checknumber(L, 1);
+  int64_t now = loop_now(&rt_of(L)->loop);
+  double left = at - (double)now / 1e9;
+
+  luaL_argcheck(L, !isnan(at), 1, "a time expected, got NaN");
+  return with_deadline(L, "neap.timeout_at", SCOPE_TIMEOUT,
+                       at > 9e9 ? INT64_MAX : (int64_t)ceil(at * 1e9),
+                       left > 0 ? left : 0);
+}
+
+/* A shield may be entered by a cancelled task: that is what it is for. */
+static int l_shield(lua_State *L) {
+  double limit;
+  int64_t ns = lx_seconds(L, 1, &limit);
+  task *t = task_of(L);
+  scope *s;
+  int n;
+
+  lx_check_callable(L, 2);
+  if (t == NULL || !lua_isyieldable(L)) park_enter(L, "neap.shield");
+  n = call_in_scope(L, t, 2, SCOPE_SHIELD, 0, &s);
+  s->limit = limit;
+  t->current = s;
+  if (scope_set_deadline(s, after(L, ns)) < 0) {
+    t->current = s->parent;
+    return luaL_error(L, "not enough memory");
+  }
+  return run_in_scope(L, t, s, n);
+}
+
+static int l_scope(lua_State *L) {
+  static const char *const names[] = {"name", "max", "on_exit", "errors", NULL};
+  static const char *const exits[] = {"wait", "cancel", NULL};
+  static const char *const errors[] = {"first", "group", NULL};
+  int fn = lua_type(L, 1) == LUA_TTABLE && !lx_callable(L, 1) ? 2 : 1;
+  int on_exit = 0, group = 0, n;
+  double max = 0;
+  const char *name = NULL;
+  task *t;
+  scope *s;
+
+  if (fn == 2) {
+    options_check(L, 1, "neap.scope", names);
+    max = options_number(L, 1, "neap.scope", "max", 0);
+    if (max != floor(max) || max > 1e9)
+      return fault_error(L, "invalid",
+                         "neap.scope: option 'max' must be a whole number");
+    on_exit = options_choice(L, 1, "neap.scope", "on_exit", exits, 0);
+    group = options_choice(L, 1, "neap.scope", "errors", errors, 0);
+    if (lua_getfield(L, 1, "name") != LUA_TNIL) name = luaL_checkstring(L, -1);
+    lua_replace(L, 1); /* the scope keeps it */
+  }
+  lx_check_callable(L, fn);
+  t = park_enter(L, "neap.scope");
+  n = call_in_scope(L, t, fn, SCOPE_PLAIN, 1, &s);
+  s->name = name;
+  s->max = (unsigned)max;
+  s->on_exit_cancel = on_exit & 1;
+  s->group = group & 1;
+  return run_in_scope(L, t, s, n);
+}
+
+/* neap.keep_scope(fn, ...): internal: failures stay with the children. */
+static int l_keep_scope(lua_State *L) {
+  task *t;
+
+  lx_check_callable(L, 1);
+  t = park_enter(L, "neap.scope");
+  return call_in_scope(L, t, 1, SCOPE_KEEP, 1, NULL);
+}
+
+/* --- methods --- */
+
+static scope *check_scope(lua_State *L) {
+  return lx_check(L, rt_of(L), 1, CLASS_SCOPE);
+}
+
+static scope *check_open(lua_State *L, const char *what) {
+  scope *s = check_scope(L);
+  if (s->closed || (s->closing && s->live == 0))
+    fault_error(L, "closed", "%s: the scope has ended", what);
+  return s;
+}
+
+static const neap_op op_room = {"scope:spawn (max reached)", park_abort_listed};
+
+static int k_spawn(lua_State *L, int status, lua_KContext ctx);
+
+static int try_spawn(lua_State *L) {
+  scope *s = check_open(L, "scope:spawn");
+
+  if (s->max != 0 && s->live >= s->max) {
+    task *t = park_enter(L, "scope:spawn");
+    list_append(&s->room, wait_node(&t->wait));
+    t->wait.flags = 0;
+    return park(L, t, &t->wait, &op_room, k_spawn);
+  }
+  task_spawn(L, s->r, s, lua_gettop(L) - 2);
+  return 1;
+}
+
+static int k_spawn(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return try_spawn(L);
+}
+
+static int l_scope_spawn(lua_State *L) {
+  lx_check_callable(L, 2);
+  return try_spawn(L);
+}
+
+static int l_scope_cancel(lua_State *L) {
+  scope *s = check_scope(L);
+
+  lua_settop(L, 2);
+  if (!s->closed) scope_keep_reason(L, s, 2);
+  lua_pushboolean(L, scope_cancel(s, SRC_EXPLICIT));
+  return 1;
+}
+
+static void push_time(lua_State *L, int64_t ns) {
+  if (ns == INT64_MAX)
+    lua_pushnil(L);
+  else
+    lua_pushnumber(L, (double)ns / 1e9);
+}
+
+static int l_scope__index(lua_State *L) {
+  const char *key = luaL_checkstring(L, 2);
+  scope *s;
+
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+  s = check_scope(L);
+  if (strcmp(key, "cancelled") == 0)
+    lua_pushboolean(L, s->cancelled);
+  else if (strcmp(key, "expired") == 0)
+    lua_pushboolean(L, s->expired);
+  else if (strcmp(key, "deadline") == 0)
+    push_time(L, s->deadline);
+  else if (strcmp(key, "name") == 0 && s->name != NULL)
+    lua_pushstring(L, s->name);
+  return 1;
+}
+
+static int l_scope__newindex(lua_State *L) {
+  scope *s = check_scope(L);
+  const char *key = luaL_checkstring(L, 2);
+  double at = HUGE_VAL;
+  int64_t now = loop_now(&s->r->loop), when;
+
+  if (strcmp(key, "deadline") != 0)
+    return luaL_error(L, "a scope has no field '%s' to assign", key);
+  if (s->closed)
+    return fault_error(L, "closed", "scope.deadline: the scope has ended");
+  if (!lua_isnil(L, 3)) at = luaL_checknumber(L, 3);
+  luaL_argcheck(L, !isnan(at), 3, "a time expected, got NaN");
+  when = at > 9e9 ? INT64_MAX : (int64_t)ceil(at * 1e9);
+  s->limit = when > now ? (double)(when - now) / 1e9 : 0;
+  if (scope_set_deadline(s, when) < 0)
+    return luaL_error(L, "not enough memory");
+  return 0;
+}
+
+static int l_scope__tostring(lua_State *L) {
+  scope *s = check_scope(L);
+
+  lua_pushfstring(L, "scope %s (%d tasks%s)", s->name ? s->name : "",
+                  (int)s->live, s->closed ? ", ended" : "");
+  return 1;
+}
+
+static int l_deadline(lua_State *L) {
+  task *t = task_of(L);
+  push_time(L, t ? scope_deadline(t->current) : INT64_MAX);
+  return 1;
+}
+
+/* --- pcall that never catches the caller's own cancellation --- */
+
+static int k_pcall(lua_State *L, int status, lua_KContext ctx) {
+  task *t = task_of(L);
+  scope *of;
+
+  (void)ctx;
+  if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
+  if (t != NULL && scope_is_cancellation(L, t->owner->r, -1, &of) &&
+      of != NULL && of == t->current->cause)
+    return lua_error(L);
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+static int l_pcall(lua_State *L) {
+  int status;
+
+  luaL_checkany(L, 1);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, k_pcall);
+  return k_pcall(L, status, 0);
+}
+
+static int k_xpcall(lua_State *L, int status, lua_KContext ctx) {
+  if (status == LUA_OK || status == LUA_YIELD) {
+    lua_remove(L, 2); /* the handler */
+    return lua_gettop(L);
+  }
+  return k_pcall(L, status, ctx);
+}
+
+/* Handler of xpcall: leaves the caller's own cancellation alone. */
+static int filter(lua_State *L) { /* error; upvalues: rt, handler */
+  task *t = task_of(L);
+  scope *of;
+
+  if (t != NULL && scope_is_cancellation(L, t->owner->r, 1, &of) &&
+      of != NULL && of == t->current->cause)
+    return 1;
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int l_xpcall(lua_State *L) {
+  int status, n = lua_gettop(L) - 2;
+
+  lx_check_callable(L, 2);
+  lx_ref(L, rt_of(L)->r_box);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, filter, 2); /* fn handler args... filter */
+  lua_replace(L, 2);
+  lua_pushboolean(L, 1);
+  lua_insert(L, 1);      /* true fn filter args... */
+  lua_pushvalue(L, 3);
+  lua_insert(L, 2);      /* true filter fn filter args... */
+  lua_remove(L, 4);      /* true filter fn args... */
+  status = lua_pcallk(L, n, LUA_MULTRET, 2, 0, k_xpcall);
+  return k_xpcall(L, status, 0);
+}
+
+static const luaL_Reg methods[] = {{"spawn", l_scope_spawn},
+                                   {"cancel", l_scope_cancel},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metas[] = {{"__newindex", l_scope__newindex},
+                                 {"__tostring", l_scope__tostring},
+                                 {NULL, NULL}};
+
+static const luaL_Reg functions[] = {{"scope", l_scope},
+                                     {"keep_scope", l_keep_scope},
+                                     {"timeout", l_timeout},
+                                     {"timeout_at", l_timeout_at},
+                                     {"move_on_after", l_move_on_after},
+                                     {"shield", l_shield},
+                                     {"deadline", l_deadline},
+                                     {"pcall", l_pcall},
+                                     {"xpcall", l_xpcall},
+                                     {NULL, NULL}};
+
+void scope_open(lua_State *L, rt *r) {
+  lx_class(L, r, CLASS_SCOPE, methods, metas, l_scope__index);
+  lx_functions(L, r, functions);
+}

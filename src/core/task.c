@@ -1,0 +1,455 @@
+/*
+** task.c -- see task.h. A task's body runs under a base lua_pcallk inside its
+** coroutine; results are stored there too, so that lack of memory is an error
+** of that coroutine and not of the scheduler.
+*/
+#include "core/task.h"
+
+#include <string.h>
+
+#include "core/fault.h"
+#include "core/hook.h"
+#include "core/park.h"
+#include "core/scope.h"
+#include "core/sync.h"
+
+#define THREADS_MAX 1024 /* coroutines kept for the next spawn */
+
+/* ORDER TASK_STATES */
+static const char *const state_names[] = {"new",    "ready", "running",
+                                          "waiting", "done", "failed",
+                                          "cancelled"};
+
+const char *task_state_name(const task *t) { return state_names[t->state]; }
+
+task *task_check(lua_State *L, int idx) {
+  return lx_check(L, rt_of(L), idx, CLASS_TASK);
+}
+
+void task_push(lua_State *L, task *t) {
+  lx_ref(L, t->owner->r->r_anchor);
+  lua_rawgeti(L, -1, t->anchor);
+  lua_remove(L, -2);
+}
+
+/* --- the end of a task, inside its coroutine --- */
+
+/* Keep values first..top of L as the result of t; the handle is at `self`. */
+static void keep_results(lua_State *L, task *t, int self, int first) {
+  int n = lua_gettop(L) - first + 1;
+
+  if (n == 0) {
+    t->flags |= T_EMPTY;
+    lua_pushnil(L);
+  } else if (n > 1) {
+    int i;
+    lua_createtable(L, n, 1);
+    lua_insert(L, first);
+    for (i = n; i >= 1; i--) lua_rawseti(L, first, i);
+    lua_pushinteger(L, n);
+    lua_setfield(L, first, "n");
+    t->flags |= T_PACKED;
+  }
+  lua_setiuservalue(L, self, 1);
+}
+
+static void unanchor(lua_State *L, rt *r, task *t) {
+  lx_ref(L, r->r_anchor);
+  lua_pushinteger(L, r->anchor_free);
+  lua_rawseti(L, -2, t->anchor);
+  r->anchor_free = t->anchor;
+  t->anchor = 0;
+  lua_pop(L, 1);
+}
+
+static void ended(rt *r, task *t, int state) {
+  t->state = (unsigned char)state;
+  r->live--;
+  while (!list_empty(&t->joiners))
+    wait_wake(wait_of(list_shift(&t->joiners)), 0);
+}
+
+static void free_own_scope(lua_State *L, task *t, scope *own) {
+  if (own == NULL) return;
+  t->current = own->parent;
+  if (own->sided) scope_forget(L, own);
+  base_free(own);
+}
+
+/* Stack: handler, then results or one error. Returns 0 results to resume. */
+static int finish(lua_State *L, task *t, scope *own, int state) {
+  rt *r = t->owner->r;
+  scope *owner = t->owner;
+  int self, first = 2;
+
+  if (t->holds) sync_break_locks(L, t);
+  luaL_checkstack(L, 10, NULL);
+  task_push(L, t);
+  lua_replace(L, 1); /* over the handler */
+  self = 1;
+  if (state == TASK_FAILED) {
+    r->failed++;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, self, 1); /* on top stays the error */
+    ended(r, t, state);
+    scope_child_failed(L, owner, t);
+  } else {
+    if (state == TASK_CANCELLED) lua_settop(L, 1);
+    keep_results(L, t, self, first);
+    ended(r, t, state);
+  }
+  unanchor(L, r, t);
+  free_own_scope(L, t, own);
+  scope_child_ended(owner, t);
+  *(task **)lua_getextraspace(L) = NULL;
+  t->L = NULL;
+  if (r->threads_n < THREADS_MAX) {
+    lx_ref(L, r->r_threads);
+    lua_pushthread(L);
+    lua_rawseti(L, -2, (lua_Integer)++r->threads_n);
+  }
+  lua_settop(L, 0);
+  return 0;
+}
+
+static scope *own_scope(task *t) {
+  scope *s = t->current;
+
+  while (s != t->owner && s->kind != SCOPE_TASK) s = s->parent;
+  return s == t->owner ? NULL : s;
+}
+
+/* The body has ended and so have the children. */
+static int conclude(lua_State *L, task *t, scope *own, int ok) {
+  rt *r = t->owner->r;
+  scope *of;
+
+  if (own != NULL) {
+    int unwound = own->unwound;
+    if (scope_close(L, t, own)) return finish(L, t, own, TASK_FAILED);
+    return finish(L, t, own, unwound ? TASK_CANCELLED : TASK_DONE);
+  }
+  if (ok) return finish(L, t, NULL, TASK_DONE);
+  if (scope_is_cancellation(L, r, -1, &of)) {
+    if (of != NULL && of == t->current->cause)
+      return finish(L, t, NULL, TASK_CANCELLED);
+    lua_settop(L, 2);
+    fault_push(L, "stale_cancel", NULL,
+               "a cancellation was raised again after its scope had ended");
+    lua_insert(L, 2);
+    lua_setfield(L, 2, "cause");
+  }
+  return finish(L, t, NULL, TASK_FAILED);
+}
+
+static int k_children(lua_State *L, int status, lua_KContext ctx) {
+  task *t = task_of(L);
+
+  (void)status;
+  (void)ctx;
+  return conclude(L, t, own_scope(t), 1);
+}
+
+static int k_body(lua_State *L, int status, lua_KContext ctx) {
+  task *t = (task *)ctx;
+  int ok = status == LUA_OK || status == LUA_YIELD;
+  scope *own = own_scope(t);
+
+  if (unlikely(own == NULL && t->current != t->owner))
+    own = scope_of_task(t); /* a memory error left scopes open */
+  if (own == NULL) return conclude(L, t, NULL, ok);
+  if (!ok) scope_body_failed(L, own);
+  if (scope_must_join(t, own)) return park(L, t, &t->wait, &op_join, k_children);
+  return conclude(L, t, own, 1);
+}
+
+static int task_main(lua_State *L) { /* fn, args... */
+  task *t = task_of(L);
+  int status;
+
+  lua_pushcfunction(L, fault_handler);
+  lua_insert(L, 1);
+  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t,
+                      k_body);
+  return k_body(L, status, (lua_KContext)t);
+}
+
+/* --- the one resume --- */
+
+static int store_death(lua_State *L) { /* thread's error, task pointer */
+  task *t = lua_touserdata(L, 2);
+  scope *owner = t->owner, *own = own_scope(t);
+  rt *r = owner->r;
+
+  task_push(L, t); /* 3 */
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 3, 1);
+  ended(r, t, TASK_FAILED);
+  r->failed++;
+  lua_pushvalue(L, 1);
+  scope_child_failed(L, owner, t);
+  unanchor(L, r, t);
+  free_own_scope(L, t, own);
+  scope_child_ended(owner, t);
+  t->L = NULL;
+  return 0;
+}
+
+/* The coroutine itself broke: lack of memory outside of any pcall. Children
+** that are alive go to the owner. */
+static void die(rt *r, task *t, lua_State *from) {
+  lua_State *L = t->L;
+
+  while (t->current != t->owner) {
+    scope *s = t->current;
+    LIST_EACH_SAFE(n, &s->children) {
+      task *c = container_of(n, task, sibling);
+      scope **at = &c->current;
+      while (*at != s) at = &(*at)->parent;
+      *at = t->owner;
+      c->owner = t->owner;
+      node_remove(n);
+      list_append(&t->owner->children, n);
+      t->owner->live++;
+    }
+    timer_stop(&r->loop, &s->timer);
+    t->current = s->parent;
+    s->closed = 1;
+    if (s->kind == SCOPE_TASK) base_free(s);
+  }
+  *(task **)lua_getextraspace(L) = NULL;
+  lua_pushcfunction(from, store_death);
+  if (lua_checkstack(L, 1) && !lua_isnone(L, -1))
+    lua_xmove(L, from, 1);
+  else
+    lua_pushliteral(from, "not enough memory");
+  lua_pushlightuserdata(from, t);
+  if (lua_pcall(from, 2, 0, 0) != LUA_OK) lua_pop(from, 1);
+  if (t->L != NULL) { /* not even that: end it without a word in Lua */
+    scope *owner = t->owner;
+    if (t->state < TASK_DONE) ended(r, t, TASK_FAILED);
+    t->flags |= T_EMPTY;
+    scope_child_ended(owner, t);
+    t->L = NULL;
+  }
+}
+
+static void resume(rt *r, task *t, lua_State *from) {
+  lua_State *L = t->L;
+  task *outer = r->current;
+  int n = t->nargs, nres = 0, status;
+
+  if (unlikely(t->flags & T_ABANDONED)) return;
+  r->current = t;
+  t->state = TASK_RUNNING;
+  t->nargs = 0;
+  if (lua_status(L) == LUA_OK) n = lua_gettop(L) - 1; /* first step */
+  status = lua_resume(L, from, n, &nres);
+  r->current = outer;
+  if (likely(status == LUA_YIELD)) {
+    if (unlikely(t->state == TASK_RUNNING)) { /* coroutine.yield in a body */
+      lua_pop(L, nres);
+      t->state = TASK_READY;
+      ready_push(&r->loop, (ready *)(void *)t);
+    }
+  } else if (unlikely(status != LUA_OK))
+    die(r, t, from);
+}
+
+static void run_task(neap_loop *l, ready *item) {
+  rt *r = rt_of_loop(l);
+  resume(r, (task *)(void *)item, r->from);
+}
+
+static void wake_sleeper(neap_loop *l, unsigned *pos) {
+  task *t = container_of(pos, task, timer);
+
+  if (t->at != NULL) { /* a sleep, or a wait with a time limit */
+    if (node_linked(wait_node(t->at))) node_remove(wait_node(t->at));
+    wait_wake(t->at, NEAP_ETIMEDOUT);
+  } else { /* the pause of one that swallows cancellations */
+    t->state = TASK_READY;
+    ready_push(l, (ready *)(void *)t);
+  }
+}
+
+/* --- birth --- */
+
+static task *create(lua_State *L, rt *r, scope *s, int nargs) {
+  int fn = lua_gettop(L) - nargs, ud;
+  task *t;
+  lua_State *co;
+  unsigned anchor;
+
+  luaL_checkstack(L, 8, NULL);
+  t = lua_newuserdatauv(L, sizeof *t, 2);
+  memset(t, 0, sizeof *t);
+  ud = fn + nargs + 1;
+  if (r->threads_n > 0) {
+    lx_ref(L, r->r_threads);
+    lua_rawgeti(L, -1, r->threads_n--);
+    lua_remove(L, -2);
+    co = lua_tothread(L, -1);
+  } else
+    co = lua_newthread(L);
+  lua_setiuservalue(L, ud, 1);
+  lua_pushvalue(L, fn);
+  lua_setiuservalue(L, ud, 2);
+  lx_ref(L, r->r_class[CLASS_TASK]);
+  lua_setmetatable(L, ud);
+  lx_ref(L, r->r_anchor);
+  if ((anchor = r->anchor_free) != 0) {
+    lua_rawgeti(L, -1, anchor);
+    r->anchor_free = (unsigned)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    lua_pushvalue(L, ud);
+    lua_rawseti(L, -2, anchor);
+  } else {
+    anchor = r->anchor_n + 1;
+    lua_pushvalue(L, ud);
+    lua_rawseti(L, -2, anchor); /* may raise: count afterwards */
+    r->anchor_n = anchor;
+  }
+  lua_pop(L, 1);
+  t->anchor = anchor;
+  if (!lua_checkstack(co, nargs + 10)) {
+    t->owner = s; /* unanchor needs the runtime only */
+    unanchor(L, r, t);
+    luaL_error(L, "too many arguments to a task");
+  }
+  t->kind = READY_TASK;
+  t->state = TASK_NEW;
+  t->L = co;
+  t->owner = t->current = s;
+  t->id = ++r->next_id;
+  list_init(&t->joiners);
+  *(task **)lua_getextraspace(co) = t;
+  lua_insert(L, fn); /* the handle below the function */
+  lua_pushcfunction(co, task_main);
+  lua_xmove(L, co, nargs + 1);
+  list_append(&s->children, &t->sibling);
+  s->live++;
+  r->live++;
+  r->spawned++;
+  return t;
+}
+
+task *task_spawn(lua_State *L, rt *r, scope *s, int nargs) {
+  task *t = create(L, r, s, nargs);
+  ready_push(&r->loop, (ready *)(void *)t);
+  return t;
+}
+
+task *task_begin(lua_State *L, rt *r, scope *s, int nargs) {
+  task *t = create(L, r, s, nargs);
+  resume(r, t, L);
+  return t;
+}
+
+/* --- cancelling and giving up --- */
+
+int task_cancel(task *t, int source) {
+  scope *own;
+
+  if (t->state >= TASK_DONE) return 0;
+  if ((own = scope_of_task(t)) == NULL) return -1;
+  return scope_cancel(own, source);
+}
+
+static int close_thread(lua_State *L) { /* thread: runs <close> without waits */
+  lua_State *co = lua_tothread(L, 1);
+  lua_resetthread(co);
+  return 0;
+}
+
+static void abandon(lua_State *L, rt *r, task *t) {
+  lua_State *co = t->L;
+
+  park_abandon(t);
+  loop_unsleep(&r->loop, &t->timer);
+  t->flags |= T_ABANDONED;
+  lua_pushcfunction(L, close_thread);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  if (t->holds) sync_break_locks(L, t);
+  while (t->current != t->owner) {
+    scope *s = t->current;
+    timer_stop(&r->loop, &s->timer);
+    t->current = s->parent;
+    s->closed = 1;
+    scope_forget(L, s);
+    if (s->kind == SCOPE_TASK) base_free(s);
+  }
+  *(task **)lua_getextraspace(co) = NULL;
+  t->L = NULL;
+  t->flags |= T_EMPTY;
+  lua_pushnil(L);
+  task_push(L, t);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  lua_pop(L, 1);
+  r->live--;
+  t->state = TASK_CANCELLED;
+  unanchor(L, r, t);
+  node_remove(&t->sibling);
+  t->owner->live--;
+}
+
+/* C coroutines stay: they put things in order. */
+static void drop_ready_tasks(neap_loop *l) {
+  ready **at = &l->head;
+
+  while (*at != NULL)
+    if ((*at)->kind == READY_TASK)
+      *at = (*at)->next;
+    else
+      at = &(*at)->next;
+  l->tail = at;
+}
+
+int task_abandon_all(lua_State *L, rt *r) {
+  unsigned i;
+  int n = 0;
+
+  drop_ready_tasks(&r->loop);
+  for (i = r->anchor_n; i >= 1; i--) { /* children were made after parents */
+    task *t;
+    lx_ref(L, r->r_anchor);
+    lua_rawgeti(L, -1, i);
+    t = lx_test(L, r, -1, CLASS_TASK);
+    lua_remove(L, -2);
+    if (t != NULL) {
+      abandon(L, r, t);
+      n++;
+    }
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+/* --- names --- */
+
+const char *task_push_name(lua_State *L, int idx) {
+  rt *r = rt_of(L);
+
+  idx = lua_absindex(L, idx);
+  lx_ref(L, r->r_names);
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_getiuservalue(L, idx, 2);
+    lx_push_site(L, -1);
+    lua_remove(L, -2);
+  }
+  lua_remove(L, -2);
+  return lua_tostring(L, -1);
+}
+
+void task_methods_open(lua_State *L, rt *r); /* tasks.c */
+
+void task_open(lua_State *L, rt *r) {
+  r->loop.run_task = run_task;
+  r->loop.wake_sleeper = wake_sleeper;
+  task_methods_open(L, r);
+}

@@ -1,0 +1,33 @@
+/*
+** task.h -- a Lua coroutine with an owner. The only lua_resume of the tree is
+** in task.c.
+*/
+#ifndef core_task_h
+#define core_task_h
+
+#include "core/rt.h"
+
+/* Pop a function and nargs arguments, push the handle of a new task owned by
+** s, which stands in the ready queue. */
+task *task_spawn(lua_State *L, rt *r, scope *s, int nargs);
+/* The same, but run it at once up to its first wait (emit). The handle is
+** not pushed; it is returned alive only if `*ended` is 0. */
+task *task_begin(lua_State *L, rt *r, scope *s, int nargs);
+
+void task_push(lua_State *L, task *t); /* handle of a task that has not ended */
+task *task_check(lua_State *L, int idx);
+
+/* Push the results of an ended task (handle at idx); raises its error. */
+int task_push_results(lua_State *L, int idx);
+
+int task_cancel(task *t, int source); /* 1 if it had an effect, -1 no memory */
+
+/* Give up every task that is left: never resumed again. Returns how many. */
+int task_abandon_all(lua_State *L, rt *r);
+
+const char *task_state_name(const task *t);
+const char *task_push_name(lua_State *L, int idx); /* handle at idx */
+
+void task_open(lua_State *L, rt *r);
+
+#endif
