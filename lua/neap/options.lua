@@ -28,6 +28,9 @@ local function is_callable(value)
   return type(meta) == "table" and meta.__call ~= nil
 end
 
+--- Can `value` be called?
+options.callable = is_callable
+
 ---@param value any
 ---@param name string
 local function is_a(value, name)

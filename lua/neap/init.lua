@@ -1,0 +1,55 @@
+--- neap: tasks with owners, cancellation and deadlines for Lua 5.4.
+---
+--- ```lua
+--- local neap = require "neap"
+--- neap.run(function()
+---   local a, b = neap.gather(fetch_a, fetch_b)
+--- end)
+--- ```
+
+local core = require "neap.core"
+local combine = require "neap.combine"
+local run = require "neap.run"
+
+---@class neap
+local neap = {
+  version = core.version,
+  null = core.null,
+  fault = {
+    new = core.fault.new, raise = core.fault.raise, is = core.fault.is,
+  },
+  is_timeout = core.fault.is_timeout,
+  run = run.run,
+  at_exit = run.at_exit,
+}
+
+for _, name in ipairs {
+  "sleep", "checkpoint", "now", "current", "cancelled", "is_cancelled",
+  "suppressed", "spawn", "background", "scope", "timeout", "timeout_at",
+  "move_on_after", "shield", "deadline", "pcall", "xpcall", "future", "event",
+  "lock", "semaphore", "queue", "emitter", "dump", "stats", "numeric",
+} do
+  neap[name] = core[name]
+end
+
+for name, fn in pairs(combine) do neap[name] = fn end
+
+local Defer = {
+  __close = function(self) core.shield(self.limit, self.fn) end,
+}
+
+--- A `<close>` value that runs `fn` shielded from cancellation, for at most
+--- `timeout` seconds (5 by default).
+---@param fn fun()
+---@param opts? {timeout?: number}
+function neap.defer(fn, opts)
+  local options = require "neap.options"
+  if not options.callable(fn) then
+    error("bad argument #1 to 'defer' (function expected, got " ..
+      type(fn) .. ")", 2)
+  end
+  opts = options.check("neap.defer", opts, { timeout = "number" })
+  return setmetatable({ fn = fn, limit = opts.timeout or 5 }, Defer)
+end
+
+return neap

@@ -1,0 +1,134 @@
+--- neap.run: options, and the order of a shutdown.
+---
+--- The root task runs `root` below; main stands beside it, so that a failing
+--- or cancelled main does not touch the shutdown.
+
+local core = require "neap.core"
+local options = require "neap.options"
+
+local OPTIONS = {
+  on_error = "function", grace = "number", kill_after = "number",
+  debug = "boolean", slow_ms = "number", trace = "string",
+  shuffle = "integer", coroutine = "boolean",
+  pcall = function(v)
+    if v ~= "strict" then return "must be \"strict\"" end
+  end,
+  clock = function(v)
+    if v ~= "real" and v ~= "virtual" then
+      return "must be \"real\" or \"virtual\""
+    end
+  end,
+  signals = function(v)
+    if v ~= true and v ~= false and v ~= "raise" then
+      return "must be true, false or \"raise\""
+    end
+  end,
+}
+
+---@type function[] handlers for the current run, or the next one
+local at_exit = {}
+
+--- Call `fn` in the shutdown of the current run, or of the next one when
+--- nothing runs; the last registered first, each once.
+---@param fn fun()
+local function at_exit_register(fn)
+  if not options.callable(fn) then
+    error("bad argument #1 to 'at_exit' (function expected, got " ..
+      type(fn) .. ")", 2)
+  end
+  at_exit[#at_exit + 1] = fn
+end
+
+local function run_exit_handlers(limit)
+  while #at_exit > 0 do
+    local fn = table.remove(at_exit)
+    local ok, err = pcall(core.timeout, limit, fn)
+    if not ok then core.report("at_exit", err) end
+  end
+end
+
+local function shut_down(opts)
+  local grace, kill_after = opts.grace or 5, opts.kill_after or 5
+  if not core.wait_background(grace) then
+    core.cancel_background()
+    core.wait_background(kill_after)
+  end
+  core.close_background()
+  run_exit_handlers(kill_after)
+end
+
+--- Body of the root task: main, then the shutdown.
+local function root(opts, main, ...)
+  local task = core.spawn_main(main, ...)
+  task:join()
+  core.main_ended()
+  shut_down(opts)
+  return task
+end
+
+local function configure(opts)
+  core.configure("virtual", opts.clock == "virtual")
+  core.configure("shuffle", opts.shuffle or 0)
+  core.configure("on_error", opts.on_error)
+  core.configure("signals", opts.signals ~= false)
+end
+
+local function deadlock(dump)
+  return core.fault.new {
+    kind = "deadlock",
+    message = "deadlock: every task waits and nothing can wake one:\n" .. dump,
+  }
+end
+
+--- Run `main(...)` as the root of a tree of tasks; return its values, or raise
+--- its error (the same object), when everything it started has ended.
+---@param opts? neap.RunOptions
+---@param main fun(...): ...
+---@param ... any arguments of main
+---@return any ... what main returned
+local function run(opts, main, ...)
+  local has_opts = type(opts) == "table" and not options.callable(opts)
+  if not has_opts then return run({}, opts, main, ...) end
+  options.check("neap.run", opts, OPTIONS)
+  if not options.callable(main) then
+    error("bad argument to 'run' (a function to run expected, got " ..
+      type(main) .. ")", 2)
+  end
+  if core.running() then
+    error("neap.run: already running: just call the function", 2)
+  end
+  configure(opts)
+  local pcall_was, xpcall_was = pcall, xpcall
+  if opts.pcall == "strict" then
+    _G.pcall, _G.xpcall = core.pcall, core.xpcall
+  end
+  local function finish(status, task)
+    _G.pcall, _G.xpcall = pcall_was, xpcall_was
+    core.configure("on_error", nil)
+    local signum, dump = core.verdict()
+    if signum then
+      if opts.signals ~= "raise" then core.die_by(signum) end
+      core.fault.raise {
+        kind = "interrupted", signal = signum,
+        message = "interrupted by signal " .. signum,
+      }
+    end
+    if dump then core.fault.raise(deadlock(dump)) end
+    if status == "failed" then error(task, 0) end
+    if status ~= "done" then
+      core.fault.raise { kind = "closed", message = "the run was given up" }
+    end
+    return task
+  end
+  local task = finish(core.loop(root, opts, main, ...))
+  local out = task:outcome()
+  if not out.ok then error(out.err, 0) end
+  return table.unpack(out, 1, out.n)
+end
+
+return { run = function(opts, main, ...)
+  if type(opts) == "table" and not options.callable(opts) then
+    return run(opts, main, ...)
+  end
+  return run({}, opts, main, ...)
+end, at_exit = at_exit_register }
