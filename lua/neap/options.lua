@@ -22,7 +22,10 @@ local PHRASE <const> = {
   userdata = "a userdata",
 }
 
-local function is_callable(value)
+--- True for a function and for whatever else can be called.
+---@param value any
+---@return boolean
+function options.callable(value)
   if type(value) == "function" then return true end
   local meta = getmetatable(value)
   return type(meta) == "table" and meta.__call ~= nil
@@ -39,7 +42,7 @@ local function is_a(value, name)
     return type(value) == "number" and math.tointeger(value) ~= nil
   end
   if name == "number" then return type(value) == "number" and value == value end
-  if name == "callable" then return is_callable(value) end
+  if name == "callable" then return options.callable(value) end
   if not PHRASE[name] then error("options: no type is called " .. name, 0) end
   return type(value) == name
 end

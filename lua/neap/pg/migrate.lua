@@ -218,12 +218,9 @@ function Migrator:apply_alone(migration)
   while not conn:value("select pg_try_advisory_lock($1)", self.lock) do
     neap.sleep(POLL)
   end
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      neap.shield(5, conn.value, conn, "select pg_advisory_unlock($1)",
-        self.lock)
-    end,
-  })
+  local _ <close> = neap.defer(function()
+    conn:value("select pg_advisory_unlock($1)", self.lock)
+  end)
   if self:is_done(conn, migration) then return false end
   local began = neap.now()
   perform(migration, conn)

@@ -5,7 +5,7 @@
 --- nothing can fail any more.
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 local identity = require "neap.repository.identity"
 local sql = require "neap.repository.sql"
 local write = require "neap.repository.write"

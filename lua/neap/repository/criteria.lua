@@ -4,7 +4,7 @@
 --- quoted; values only as parameters. There is no way to pass SQL text.
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 local options = require "neap.options"
 
 local criteria = {}

@@ -5,7 +5,7 @@
 --- the same string; any other spelling costs a query and no more.
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 
 local identity = {}
 

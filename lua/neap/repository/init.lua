@@ -17,7 +17,7 @@ local unit_of_work = require "neap.repository.unit_of_work"
 
 local repository = {
   --- NULL, where a table cannot hold nil.
-  null = require("neap.core").null,
+  null = neap.null,
   entity = entity.define,
   op = criteria.op,
   unit_of_work = unit_of_work.run,

@@ -7,7 +7,7 @@
 --- ```
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 local criteria = require "neap.repository.criteria"
 local entity = require "neap.repository.entity"
 local options = require "neap.options"

@@ -5,7 +5,7 @@
 --- what is pending before it asks the server anything but a key.
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 local bulk = require "neap.repository.bulk"
 local criteria = require "neap.repository.criteria"
 local entity = require "neap.repository.entity"

@@ -6,7 +6,7 @@
 --- nothing watches its fields.
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 local bulk = require "neap.repository.bulk"
 local entity = require "neap.repository.entity"
 local identity = require "neap.repository.identity"

@@ -233,16 +233,10 @@ local function nested(parent, opts, fn, ...)
   return table.unpack(results, 1, results.n)
 end
 
-local function is_function(value)
-  if type(value) == "function" then return true end
-  local meta = getmetatable(value)
-  return type(meta) == "table" and meta.__call ~= nil
-end
-
 ---@async
 local function run(db, opts, fn, ...)
   opts = options.check("unit_of_work", opts, SPEC)
-  if not is_function(fn) then
+  if not options.callable(fn) then
     invalid("unit_of_work: needs a function, got %s", type(fn))
   end
   local parent = unit_of[db]
@@ -262,7 +256,7 @@ end
 ---@param fn fun(uow: neap.repository.UnitOfWork, ...): ...
 ---@return any ...  what fn returned
 function unit_of_work.run(db, opts, fn, ...)
-  if is_function(opts) then return run(db, nil, opts, fn, ...) end
+  if options.callable(opts) then return run(db, nil, opts, fn, ...) end
   return run(db, opts, fn, ...)
 end
 

@@ -2,7 +2,7 @@
 --- server's values back into the entity.
 
 local neap = require "neap"
-local null = require("neap.core").null
+local null = neap.null
 local entity = require "neap.repository.entity"
 local identity = require "neap.repository.identity"
 local sql = require "neap.repository.sql"
