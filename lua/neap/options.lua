@@ -31,9 +31,6 @@ function options.callable(value)
   return type(meta) == "table" and meta.__call ~= nil
 end
 
---- Can `value` be called?
-options.callable = is_callable
-
 ---@param value any
 ---@param name string
 local function is_a(value, name)
