@@ -29,6 +29,8 @@ static int l_rt__gc(lua_State *L) {
   if (!r->uv_ready) return 0;
   r->uv_ready = 0;
   loop_fini(&r->loop);
+  base_free(r->slots);
+  r->slots = NULL;
   return 0;
 }
 
@@ -64,6 +66,9 @@ static void new_runtime(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   r->main = lua_tothread(L, -1);
   lua_pop(L, 1);
+  /* New threads copy it from the main one, and Lua leaves that as it was. */
+  *(task **)lua_getextraspace(r->main) = NULL;
+  *(task **)lua_getextraspace(L) = NULL;
   list_init(&r->held);
   r->r_box = luaL_ref(L, LUA_REGISTRYINDEX);
   new_tables(L, r);
