@@ -106,7 +106,7 @@ static int l_stats(lua_State *L) {
   set(L, "pending", r->loop.counted);
   set(L, "switches", (lua_Integer)r->loop.switches);
   set(L, "polls", (lua_Integer)r->loop.polls);
-  set(L, "idle_coroutines", r->threads_n);
+  set(L, "idle_coroutines", r->idle_n);
   return 1;
 }
 

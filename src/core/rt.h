@@ -31,9 +31,9 @@ enum task_state {
 #define T_INLINE 32u     /* may not wait: emit_sync */
 
 /*
-** T1  A task that has not ended stands in the anchor table under `anchor`;
-**     user value 1 of its userdata is its thread, 2 its function. Afterwards
-**     1 holds the result or the error.
+** T1  A task that has not ended owns the slot `anchor`, where the registry
+**     keeps it and its coroutine. User value 2 is its function; 1 the result
+**     or the error, when it has ended.
 ** T2  A task is in its owner's list of children until it has ended.
 ** T3  `at` is set if and only if the task is parked.
 ** T4  `current` is the innermost scope open in the task: one of its own, or
@@ -102,6 +102,11 @@ enum lx_class {
   CLASS_FAULT, CLASS_CANCELLED, CLASS_MAX
 };
 
+typedef struct slot {
+  lua_State *L;
+  unsigned next; /* in the list of idle or of empty slots */
+} slot;
+
 struct rt {
   neap_loop loop; /* first: a neap_loop* is an rt* */
   lua_State *main, *from;
@@ -114,8 +119,8 @@ struct rt {
       r_hook, r_dump;
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
-  unsigned anchor_free; /* head of the free list in the anchor table */
-  unsigned anchor_n, threads_n, next_id;
+  slot *slots;        /* 1 .. slot_n; see task.c */
+  unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n, next_id;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   unsigned char running, stuck, signals, signal_got, shutting;
   uv_signal_t sigint, sigterm;

@@ -81,7 +81,7 @@ static void give_up(lua_State *L, rt *r) {
   int n = 0;
   unsigned i;
 
-  for (i = 1; i <= r->anchor_n; i++) { /* say which, before they go */
+  for (i = 1; i <= r->slot_n; i++) { /* say which, before they go */
     task *t;
     lx_ref(L, r->r_anchor);
     lua_rawgeti(L, -1, i);

@@ -77,11 +77,11 @@ static void push_side(lua_State *L, scope *s) {
   lua_remove(L, -2);
 }
 
-/* Set side[s][slot] to the value on top; pops it. */
-static void set_side(lua_State *L, scope *s, int slot) {
+/* Set side[s][field] to the value on top; pops it. */
+static void set_side(lua_State *L, scope *s, int field) {
   push_side(L, s);
   lua_insert(L, -2);
-  lua_rawseti(L, -2, slot);
+  lua_rawseti(L, -2, field);
   lua_pop(L, 1);
 }
 

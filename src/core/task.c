@@ -13,7 +13,77 @@
 #include "core/scope.h"
 #include "core/sync.h"
 
-#define THREADS_MAX 1024 /* coroutines kept for the next spawn */
+#define IDLE_MAX 1024 /* coroutines kept for the next spawn */
+
+/*
+** Slots. The table r_threads anchors a coroutine at each used index, r_anchor
+** the task that runs in it. A task that ends leaves its coroutine in the slot:
+** the next spawn takes slot and coroutine together, in plain C.
+**
+** N1  A slot is in one of three states: in use by a task (t->anchor), idle
+**     (it has a coroutine), empty (it has none).
+*/
+static unsigned slot_take(rt *r, unsigned *from) {
+  unsigned i = *from;
+  if (i != 0) *from = r->slots[i].next;
+  return i;
+}
+
+static void slot_give(rt *r, unsigned *to, unsigned i) {
+  r->slots[i].next = *to;
+  *to = i;
+}
+
+/* A slot with a coroutine, for a task; its index. Raises for lack of memory,
+** and then nothing is taken. */
+static unsigned slot_new(lua_State *L, rt *r) {
+  unsigned i = r->slot_empty;
+
+  if (i == 0) {
+    if (r->slot_n + 1 >= r->slot_cap) {
+      unsigned cap = r->slot_cap ? r->slot_cap * 2 : 64;
+      slot *more = base_realloc(r->slots, cap * sizeof *more);
+      if (more == NULL) luaL_error(L, "not enough memory");
+      r->slots = more;
+      r->slot_cap = cap;
+    }
+    i = r->slot_n + 1;
+  }
+  lx_ref(L, r->r_anchor);
+  lua_pushboolean(L, 0); /* the place exists: filling it cannot fail */
+  lua_rawseti(L, -2, i);
+  lx_ref(L, r->r_threads);
+  r->slots[i].L = lua_newthread(L);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 2);
+  if (i == r->slot_empty)
+    slot_take(r, &r->slot_empty);
+  else
+    r->slot_n = i;
+  return i;
+}
+
+/* The task in the slot has ended. With `whole` its coroutine may serve again.
+** Uses two stack slots of L, allocates nothing. */
+static void slot_leave(lua_State *L, rt *r, task *t, int whole) {
+  unsigned i = t->anchor;
+
+  lx_ref(L, r->r_anchor);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+  t->anchor = 0;
+  if (whole && r->idle_n < IDLE_MAX) {
+    r->idle_n++;
+    slot_give(r, &r->slot_idle, i);
+    return;
+  }
+  lx_ref(L, r->r_threads);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+  slot_give(r, &r->slot_empty, i);
+}
 
 /* ORDER TASK_STATES */
 static const char *const state_names[] = {"new",    "ready", "running",
@@ -53,15 +123,6 @@ static void keep_results(lua_State *L, task *t, int self, int first) {
   lua_setiuservalue(L, self, 1);
 }
 
-static void unanchor(lua_State *L, rt *r, task *t) {
-  lx_ref(L, r->r_anchor);
-  lua_pushinteger(L, r->anchor_free);
-  lua_rawseti(L, -2, t->anchor);
-  r->anchor_free = t->anchor;
-  t->anchor = 0;
-  lua_pop(L, 1);
-}
-
 static void ended(rt *r, task *t, int state) {
   t->state = (unsigned char)state;
   r->live--;
@@ -98,16 +159,11 @@ static int finish(lua_State *L, task *t, scope *own, int state) {
     keep_results(L, t, self, first);
     ended(r, t, state);
   }
-  unanchor(L, r, t);
   free_own_scope(L, t, own);
   scope_child_ended(owner, t);
   *(task **)lua_getextraspace(L) = NULL;
   t->L = NULL;
-  if (r->threads_n < THREADS_MAX) {
-    lx_ref(L, r->r_threads);
-    lua_pushthread(L);
-    lua_rawseti(L, -2, (lua_Integer)++r->threads_n);
-  }
+  slot_leave(L, r, t, 1); /* last: nobody can take it before we are back */
   lua_settop(L, 0);
   return 0;
 }
@@ -188,10 +244,10 @@ static int store_death(lua_State *L) { /* thread's error, task pointer */
   r->failed++;
   lua_pushvalue(L, 1);
   scope_child_failed(L, owner, t);
-  unanchor(L, r, t);
   free_own_scope(L, t, own);
   scope_child_ended(owner, t);
   t->L = NULL;
+  slot_leave(L, r, t, 0);
   return 0;
 }
 
@@ -229,6 +285,7 @@ static void die(rt *r, task *t, lua_State *from) {
     scope *owner = t->owner;
     if (t->state < TASK_DONE) ended(r, t, TASK_FAILED);
     t->flags |= T_EMPTY;
+    r->slots[t->anchor].next = 0; /* the slot is lost, its task stays */
     scope_child_ended(owner, t);
     t->L = NULL;
   }
@@ -276,47 +333,33 @@ static void wake_sleeper(neap_loop *l, unsigned *pos) {
 /* --- birth --- */
 
 static task *create(lua_State *L, rt *r, scope *s, int nargs) {
-  int fn = lua_gettop(L) - nargs, ud;
+  int fn = lua_gettop(L) - nargs, ud = fn + nargs + 1;
   task *t;
   lua_State *co;
-  unsigned anchor;
+  unsigned i;
 
   luaL_checkstack(L, 8, NULL);
   t = lua_newuserdatauv(L, sizeof *t, 2);
   memset(t, 0, sizeof *t);
-  ud = fn + nargs + 1;
-  if (r->threads_n > 0) {
-    lx_ref(L, r->r_threads);
-    lua_rawgeti(L, -1, r->threads_n--);
-    lua_remove(L, -2);
-    co = lua_tothread(L, -1);
-  } else
-    co = lua_newthread(L);
-  lua_setiuservalue(L, ud, 1);
   lua_pushvalue(L, fn);
   lua_setiuservalue(L, ud, 2);
   lx_ref(L, r->r_class[CLASS_TASK]);
   lua_setmetatable(L, ud);
-  lx_ref(L, r->r_anchor);
-  if ((anchor = r->anchor_free) != 0) {
-    lua_rawgeti(L, -1, anchor);
-    r->anchor_free = (unsigned)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    lua_pushvalue(L, ud);
-    lua_rawseti(L, -2, anchor);
-  } else {
-    anchor = r->anchor_n + 1;
-    lua_pushvalue(L, ud);
-    lua_rawseti(L, -2, anchor); /* may raise: count afterwards */
-    r->anchor_n = anchor;
+  if (r->slot_idle == 0) {
+    i = slot_new(L, r);
+    slot_give(r, &r->slot_idle, i);
+    r->idle_n++;
   }
-  lua_pop(L, 1);
-  t->anchor = anchor;
-  if (!lua_checkstack(co, nargs + 10)) {
-    t->owner = s; /* unanchor needs the runtime only */
-    unanchor(L, r, t);
+  co = r->slots[r->slot_idle].L;
+  if (unlikely(!lua_checkstack(co, nargs + 10)))
     luaL_error(L, "too many arguments to a task");
-  }
+  i = slot_take(r, &r->slot_idle);
+  r->idle_n--;
+  lx_ref(L, r->r_anchor);
+  lua_pushvalue(L, ud);
+  lua_rawseti(L, -2, i); /* the place exists: cannot fail */
+  lua_pop(L, 1);
+  t->anchor = i;
   t->kind = READY_TASK;
   t->state = TASK_NEW;
   t->L = co;
@@ -369,8 +412,9 @@ static void abandon(lua_State *L, rt *r, task *t) {
   loop_unsleep(&r->loop, &t->timer);
   t->flags |= T_ABANDONED;
   lua_pushcfunction(L, close_thread);
-  lua_pushthread(co);
-  lua_xmove(co, L, 1);
+  lx_ref(L, r->r_threads);
+  lua_rawgeti(L, -1, t->anchor);
+  lua_remove(L, -2);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
   if (t->holds) sync_break_locks(L, t);
   while (t->current != t->owner) {
@@ -391,7 +435,7 @@ static void abandon(lua_State *L, rt *r, task *t) {
   lua_pop(L, 1);
   r->live--;
   t->state = TASK_CANCELLED;
-  unanchor(L, r, t);
+  slot_leave(L, r, t, 0);
   node_remove(&t->sibling);
   t->owner->live--;
 }
@@ -413,7 +457,7 @@ int task_abandon_all(lua_State *L, rt *r) {
   int n = 0;
 
   drop_ready_tasks(&r->loop);
-  for (i = r->anchor_n; i >= 1; i--) { /* children were made after parents */
+  for (i = r->slot_n; i >= 1; i--) {
     task *t;
     lx_ref(L, r->r_anchor);
     lua_rawgeti(L, -1, i);
