@@ -130,6 +130,22 @@ local function series(values)
   return out
 end
 
+--- The same address as a URI, the one form that all contenders take.
+local function uri(dsn)
+  if dsn:find("^postgres%w*://") then return dsn end
+  local function encode(text)
+    return (text:gsub("[^%w%-._~/]", function(c)
+      return ("%%%02X"):format(c:byte())
+    end))
+  end
+  local parts, database = {}, ""
+  for key, value in dsn:gmatch("(%w+)%s*=%s*'?([^'%s]*)'?") do
+    if key == "dbname" then database = encode(value)
+    else parts[#parts + 1] = key .. "=" .. encode(value) end
+  end
+  return "postgresql:///" .. database .. "?" .. table.concat(parts, "&")
+end
+
 --- A private server with pgbench's tables, or the one DATABASE_URL names.
 --- `use` is called with the DSN and the server's version.
 local function with_server(use)
@@ -157,7 +173,7 @@ local function with_server(use)
         "checkpoint",
       } do db:exec(sql) end
     end
-    use(dsn, version, neap.checkpoint)
+    use(uri(dsn), version, neap.checkpoint)
   end)
 end
 
