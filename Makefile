@@ -39,6 +39,9 @@ object = $(patsubst %.c,$(B)/%.o,$(1))
 modules := $(B)/neap/core.so $(B)/neap/pg/core.so
 programs := $(patsubst %.c,$(B)/%,$(test))
 strangers := $(addprefix $(B)/spec/capi/,stranger.so newer.so older.so other.so)
+# The value codecs alone, without core and server: spec/pg/value_*_spec.lua.
+harness := $(B)/test/value.so
+strangers += $(harness)
 
 all: $(modules) ## build both modules (the default)
 
@@ -86,6 +89,11 @@ $(B)/spec/capi/newer.so $(B)/spec/capi/older.so $(B)/spec/capi/other.so: \
 	sed '$(later)' include/neap.h >$(@D)/$*/neap.h
 	@! cmp -s include/neap.h $(@D)/$*/neap.h
 	$(strange) -I$(@D)/$* -Dluaopen_stranger=luaopen_$*
+
+$(harness): $(call object,spec/pg/harness/value.c src/core/numeric.c $(base) \
+  $(wildcard src/pg/value*.c src/pg/type_*.c src/pg/json*.c))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ -lm
 
 -include $(patsubst %.o,%.d,$(call object,$(base) $(run) $(core) $(pg) $(test)))
 
