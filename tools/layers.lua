@@ -166,6 +166,7 @@ local function check(path)
   check_length(path, text)
   if path:find("%.lua$") then return end
   if room == nil then
+    if not ("/" .. path):find("/src/", 1, true) then return end -- tests, tools
     fault(path, 1, "this file stands in no room")
     return
   end

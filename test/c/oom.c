@@ -6,6 +6,9 @@
 ** Two allocators are made to fail, Lua's and neap's own (base_alloc), and
 ** each sweep is done twice: a process for each point, and all points in one
 ** process, which shows what one Lua state leaves behind for the next.
+**
+**   oom [SCENARIO ...]         sweep all, or these
+**   oom SCENARIO POINT [own]   one point of it, in this process
 */
 #include <dlfcn.h>
 #include <errno.h>
@@ -245,7 +248,13 @@ int main(int argc, char **argv) {
   setenv("LUA_CPATH", cpath, 1);
   RUN(found_modules, "oom: the modules are built for it");
   if (check_.failed) return check_end();
-  if (argc > 1)
+  if (argc > 2 && strtoul(argv[2], NULL, 10) > 0) { /* one point, to look at */
+    trial t = {.scenario = argv[1], .own = argc > 3};
+    t.from = strtoul(argv[2], NULL, 10);
+    CHECK(run_once(&t) != BROKEN);
+    printf("# refused %lu, error: %s\n", t.refused, t.error);
+    check_case("oom: one point");
+  } else if (argc > 1)
     for (int i = 1; i < argc; i++) sweep_scenario(argv[i]);
   else
     for (size_t i = 0; i < countof(usual); i++) sweep_scenario(usual[i]);
