@@ -1,0 +1,142 @@
+/*
+** type.h -- what the codecs (type_*.c) and the registry (value.c) share. The
+** rest of the driver sees value.h only.
+*/
+#ifndef pg_type_h
+#define pg_type_h
+
+#include <lua.h>
+
+#include "base/base.h"
+#include "base/buf.h"
+#include "base/decimal.h"
+#include "pg/value.h"
+#include "pg/value_time.h"
+
+/*
+** Classes of Lua values. A metatable of ours holds its number under
+** pg_class_mark; the registry holds each metatable under its pg_class_key.
+** No string is hashed to make or to recognise a value.
+*/
+enum pg_class {
+  PG_FOREIGN, /* anything else */
+  PG_NUMERIC,
+  PG_DATE,
+  PG_TIME,
+  PG_TIMETZ,
+  PG_TIMESTAMP,
+  PG_TIMESTAMPTZ,
+  PG_INTERVAL,
+  PG_JSON,  /* user value 1: the JSON text */
+  PG_BYTEA, /* user value 1: the bytes */
+  PG_ARRAY, /* the only one that is a table */
+  PG_CLASSES
+};
+extern const char pg_class_key[PG_CLASSES]; /* addresses only */
+
+/* A new metatable of the class with its name: registered, marked, pushed. */
+void pg_class_define(lua_State *L, int class, const char *name);
+/* Marks (and registers) the metatable on top; leaves it there. */
+void pg_class_mark(lua_State *L, int class);
+void pg_class_adopt(lua_State *L, int class);
+int pg_class_of(lua_State *L, int idx);
+void pg_class_push(lua_State *L, int class); /* the metatable */
+void *pg_class_new(lua_State *L, int class, size_t size); /* userdata */
+/* The userdata at idx if it is of the class, else NULL. */
+void *pg_class_test(lua_State *L, int idx, int class);
+
+/* t.n of the table at idx (absolute) where that is a count, else -1. */
+lua_Integer pg_count_of(lua_State *L, int idx);
+
+/* Raise: the bytes are not a value of the type. Never returns. */
+void pg_garbage(lua_State *L, const pg_type *type, size_t len, int text)
+    BASE_NORETURN;
+
+/* Answers of an encoder (see pg_encode in value.h). */
+const char *pg_expected(lua_State *L, int idx, const char *what);
+const char *pg_out_of_range(lua_State *L, int idx, const pg_type *type);
+const char *pg_describe(lua_State *L, int idx); /* pushes "an integer" */
+
+/* The bytes of a value as the user would write it, for a parameter that goes
+** as text: no NUL at the end. NULL, or what is wrong. */
+const char *pg_text_of(lua_State *L, int idx, buf *out);
+/* A table as an array literal. */
+const char *pg_array_text(lua_State *L, int idx, buf *out);
+
+/* Arrays, between type_array.c and type_array_text.c. */
+#define ARRAY_DIMS 6 /* the server's limit */
+typedef struct array_shape {
+  int dims;
+  int32_t length[ARRAY_DIMS], lower[ARRAY_DIMS];
+} array_shape;
+
+/* The shape of the table at idx (absolute), by its first items; `flat`: items
+** that are tables are values. NULL, or what is wrong. */
+const char *array_measure(lua_State *L, int idx, int flat, array_shape *shape);
+/* Makes the table on top an array with these lower bounds. */
+void array_finish(lua_State *L, const array_shape *shape);
+
+/*
+** Dates, times, ... (PG_DATE to PG_INTERVAL), between type_time.c and
+** value_moment.c. The userdata is the member of the class, no more.
+*/
+typedef union moment {
+  int32_t days; /* PG_DATE */
+  int64_t us;   /* PG_TIME, PG_TIMESTAMP, PG_TIMESTAMPTZ */
+  timetz tz;
+  interval span;
+} moment;
+
+void moment_push(lua_State *L, int class, const moment *m);
+/* From a table of fields: NULL, or what is wrong. */
+const char *moment_from_fields(lua_State *L, int idx, int class, moment *m);
+int moment_from_text(int class, const char *s, size_t len, moment *m);
+/* Text of the userdata at idx; out has TIME_TEXT bytes. */
+size_t pg_moment_text(lua_State *L, int idx, int class, char *out);
+
+/* The decoder of one type, its text form, its encoder. */
+#define PG_CODEC(t)                                                           \
+  void t##_from_binary(lua_State *L, const pg_type *type, const char *p,      \
+                       size_t len);                                           \
+  void t##_from_text(lua_State *L, const pg_type *type, const char *p,        \
+                     size_t len);                                             \
+  const char *t##_to_binary(lua_State *L, const pg_type *type, int idx,       \
+                            buf *out)
+
+PG_CODEC(bool);
+PG_CODEC(int2);
+PG_CODEC(int4);
+PG_CODEC(int8);
+PG_CODEC(uint4); /* oid, xid, cid */
+PG_CODEC(uint8); /* xid8 */
+PG_CODEC(lsn);
+PG_CODEC(float4);
+PG_CODEC(float8);
+PG_CODEC(numeric);
+PG_CODEC(text); /* and what looks like it */
+PG_CODEC(char);
+PG_CODEC(bytea);
+PG_CODEC(uuid);
+PG_CODEC(void);
+PG_CODEC(json);
+PG_CODEC(jsonb);
+PG_CODEC(jsonpath);
+PG_CODEC(date);
+PG_CODEC(time);
+PG_CODEC(timetz);
+PG_CODEC(timestamp);
+PG_CODEC(timestamptz);
+PG_CODEC(interval);
+PG_CODEC(inet);
+PG_CODEC(macaddr); /* and macaddr8 */
+PG_CODEC(array);
+
+/* Parts of pg_values_open(): each adds its constructors to the table on top
+** of the stack. */
+void numeric_values_open(lua_State *L);
+void time_values_open(lua_State *L);
+void array_values_open(lua_State *L);
+void json_values_open(lua_State *L);
+void bytea_values_open(lua_State *L);
+
+#endif

@@ -1,0 +1,211 @@
+/*
+** type_array_text.c -- array literals: {1,NULL,"a b"}, with [2:4]= in front
+** when a lower bound is not 1. See type_array.c.
+*/
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "neap.h"
+#include "pg/type.h"
+#include "pg/value_scan.h"
+
+/* Reading. */
+
+typedef struct reader {
+  lua_State *L;
+  scan s;
+  const pg_type *type, *element;
+  size_t len;
+  int null, depth; /* stack index of null; open braces */
+} reader;
+
+static void garbage(reader *r) { pg_garbage(r->L, r->type, r->len, 1); }
+
+/* An item in double quotes; the first one is taken. Pushes its text. */
+static void read_quoted(reader *r) {
+  luaL_Buffer b;
+
+  luaL_buffinit(r->L, &b);
+  for (;;) {
+    const char *start = r->s.p;
+    while (r->s.p < r->s.end && *r->s.p != '"' && *r->s.p != '\\') r->s.p++;
+    luaL_addlstring(&b, start, (size_t)(r->s.p - start));
+    if (r->s.p == r->s.end) garbage(r);
+    if (*r->s.p++ == '"') break;
+    if (r->s.p == r->s.end) garbage(r);
+    luaL_addchar(&b, *r->s.p++);
+  }
+  luaL_pushresult(&b);
+}
+
+static void read_item(reader *r) {
+  lua_State *L = r->L;
+  const char *start = r->s.p, *text;
+  scan whole;
+  size_t len;
+
+  if (scan_char(&r->s, '"')) {
+    read_quoted(r);
+    text = lua_tolstring(L, -1, &len);
+    r->element->from_text(L, r->element, text, len);
+    lua_remove(L, -2);
+    return;
+  }
+  while (r->s.p < r->s.end && strchr(",{}\"\\", *r->s.p) == NULL) r->s.p++;
+  len = (size_t)(r->s.p - start);
+  if (len == 0) garbage(r);
+  whole.p = start;
+  whole.end = r->s.p;
+  if (scan_whole(&whole, "null")) lua_pushvalue(L, r->null);
+  else r->element->from_text(L, r->element, start, len);
+}
+
+/* Behind an opening brace. */
+static void read_level(reader *r) {
+  lua_State *L = r->L;
+  lua_Integer n = 0;
+
+  if (++r->depth > ARRAY_DIMS) garbage(r);
+  lua_createtable(L, 4, 1);
+  if (!scan_char(&r->s, '}')) {
+    do {
+      if (scan_char(&r->s, '{')) read_level(r);
+      else read_item(r);
+      lua_rawseti(L, -2, ++n);
+    } while (scan_char(&r->s, ','));
+    if (!scan_char(&r->s, '}')) garbage(r);
+  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  pg_class_push(L, PG_ARRAY);
+  lua_setmetatable(L, -2);
+  r->depth--;
+}
+
+static int scan_bound(scan *s, int32_t *bound) {
+  int negative = scan_char(s, '-');
+  int64_t v;
+
+  if (!scan_digits(s, 1, 10, &v)) return 0;
+  if (negative) v = -v;
+  *bound = (int32_t)v;
+  return v == *bound;
+}
+
+/* "[2:4][0:1]=" */
+static void read_bounds(reader *r, array_shape *shape) {
+  int32_t upper;
+
+  while (scan_char(&r->s, '[')) {
+    if (shape->dims == ARRAY_DIMS) garbage(r);
+    if (!scan_bound(&r->s, &shape->lower[shape->dims++]) ||
+        !scan_char(&r->s, ':') || !scan_bound(&r->s, &upper) ||
+        !scan_char(&r->s, ']'))
+      garbage(r);
+  }
+  if (shape->dims > 0 && !scan_char(&r->s, '=')) garbage(r);
+}
+
+void array_from_text(lua_State *L, const pg_type *type, const char *p,
+                     size_t len) {
+  array_shape shape;
+  reader r;
+
+  r.L = L;
+  r.s.p = p;
+  r.s.end = p + len;
+  r.type = type;
+  r.element = pg_type_of(type->element);
+  r.len = len;
+  r.depth = 0;
+  shape.dims = 0;
+  luaL_checkstack(L, ARRAY_DIMS + 16, "array");
+  neap_->push_null(L);
+  r.null = lua_gettop(L);
+  read_bounds(&r, &shape);
+  if (!scan_char(&r.s, '{')) garbage(&r);
+  read_level(&r);
+  if (r.s.p != r.s.end) garbage(&r);
+  if (shape.dims > 0) array_finish(L, &shape);
+  lua_remove(L, r.null);
+}
+
+/* Writing, where the element type is not known to us or an item is a string
+** that the server is to read. */
+
+/* Puts backslashes before quotes and backslashes from start on. */
+static void escape(buf *out, size_t start) {
+  size_t i, n = 0, to;
+
+  for (i = start; i < out->len; i++)
+    n += out->data[i] == '"' || out->data[i] == '\\';
+  if (n == 0 || buf_grow(out, n) == NULL) return;
+  to = out->len + n;
+  for (i = out->len; i-- > start;) {
+    out->data[--to] = out->data[i];
+    if (out->data[i] == '"' || out->data[i] == '\\') out->data[--to] = '\\';
+  }
+  out->len += n;
+}
+
+static const char *write_item(lua_State *L, int idx, buf *out) {
+  const char *wrong;
+  size_t start;
+
+  if (lua_isnil(L, idx) || neap_->is_null(L, idx)) {
+    buf_append(out, "NULL", 4);
+    return NULL;
+  }
+  if (lua_type(L, idx) == LUA_TNUMBER || lua_isboolean(L, idx))
+    return pg_text_of(L, idx, out);
+  buf_byte(out, '"');
+  start = out->len;
+  if ((wrong = pg_text_of(L, idx, out)) != NULL) return wrong;
+  if (!out->failed) escape(out, start);
+  buf_byte(out, '"');
+  return NULL;
+}
+
+/* Rows of unequal length are for the server to refuse. */
+static const char *write_level(lua_State *L, int idx, int depth, buf *out) {
+  lua_Integer i, n = pg_count_of(L, idx);
+  const char *wrong;
+
+  if (n < 0) n = (lua_Integer)lua_rawlen(L, idx);
+  if (depth > ARRAY_DIMS) return "the array has more than 6 dimensions";
+  buf_byte(out, '{');
+  for (i = 1; i <= n; i++) {
+    int child;
+    if (i > 1) buf_byte(out, ',');
+    lua_rawgeti(L, idx, i);
+    child = lua_gettop(L);
+    wrong = lua_istable(L, child) && !neap_->is_null(L, child)
+                ? write_level(L, child, depth + 1, out)
+                : write_item(L, child, out);
+    if (wrong != NULL) return wrong;
+    lua_pop(L, 1);
+  }
+  buf_byte(out, '}');
+  return NULL;
+}
+
+const char *pg_array_text(lua_State *L, int idx, buf *out) {
+  const char *wrong;
+  array_shape shape;
+  int i, plain = 1;
+
+  if (lua_rawlen(L, idx) == 0 && pg_class_of(L, idx) != PG_ARRAY &&
+      pg_count_of(L, idx) < 0) {
+    lua_pushnil(L);
+    if (lua_next(L, idx)) return "a table with fields has no text form";
+  }
+  if ((wrong = array_measure(L, idx, 0, &shape)) != NULL) return wrong;
+  for (i = 0; i < shape.dims; i++) plain &= shape.lower[i] == 1;
+  for (i = 0; !plain && i < shape.dims; i++)
+    buf_printf(out, "[%d:%d]", (int)shape.lower[i],
+               (int)(shape.lower[i] + shape.length[i] - 1));
+  if (!plain) buf_byte(out, '=');
+  luaL_checkstack(L, 2 * ARRAY_DIMS + 16, "array");
+  return write_level(L, idx, 1, out);
+}
