@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "core/dump.h"
+#include "core/park.h"
 #include "core/task.h"
 
 #define DEPTH_MAX 64
@@ -49,12 +50,11 @@ static void add_task(lua_State *L, luaL_Buffer *b, rt *r, task *t, int depth) {
   } else
     lua_pop(L, 1), lua_pushliteral(L, "?");
   luaL_addvalue(b);
-  snprintf(line, sizeof line, " #%u %s", t->id, task_state_name(t));
+  snprintf(line, sizeof line, " #%u %s", t->anchor, task_state_name(t));
   luaL_addstring(b, line);
   if (t->at != NULL && t->at->op != NULL) {
-    unsigned ms = (unsigned)uv_now(&r->loop.uv) - t->since_ms;
     snprintf(line, sizeof line, " in %s for %.3f s", t->at->op->name,
-             (double)ms / 1e3);
+             (double)park_age_ms(t) / 1e3);
     luaL_addstring(b, line);
   }
   for (s = t->current; s != NULL; s = s->parent) {

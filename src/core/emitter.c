@@ -436,6 +436,7 @@ static int l_emitter_emit(lua_State *L) {
   lua_Integer i, n, ran = 0, kept = 0;
 
   check_name(L, 2);
+  luaL_argcheck(L, nargs <= VALUES_MAX, VALUES_MAX, "too many arguments");
   t = park_enter(L, "emitter:emit");
   r = t->owner->r;
   luaL_checkstack(L, nargs + 16, NULL);

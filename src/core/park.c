@@ -165,7 +165,7 @@ int park(lua_State *L, task *t, neap_wait *w, const neap_op *op,
   w->k = k;
   t->at = w;
   t->state = TASK_WAITING;
-  t->since_ms = (unsigned)(uv_now(&l->uv));
+  w->rc = (int)(unsigned)uv_now(&l->uv);
   if (w->flags & NEAP_COUNTED) l->counted++;
   return lua_yieldk(L, 0, (lua_KContext)w, k_park);
 }
@@ -174,8 +174,12 @@ void park_wake_with(neap_wait *w, int rc, int nvalues) {
   task *t = w->who;
 
   w->rc = rc;
-  t->nargs = nvalues;
+  t->nargs = (unsigned short)nvalues;
   unpark(t, w);
+}
+
+unsigned park_age_ms(const task *t) {
+  return (unsigned)uv_now(&t->owner->r->loop.uv) - (unsigned)t->at->rc;
 }
 
 /* run/co.h: wake whoever is parked on w. */

@@ -32,6 +32,11 @@ int park_yield(lua_State *L, task *t, int nresults);
 /* Cancel the wait of a task, if it is parked and the wait can be undone. */
 void park_interrupt(task *t);
 
+#define VALUES_MAX 60000 /* that park_wake_with can carry */
+
+/* Milliseconds since the task was parked. */
+unsigned park_age_ms(const task *t);
+
 /* Queue of waits, embedded in primitives. */
 static inline node *wait_node(neap_wait *w) { return (node *)(void *)w; }
 static inline neap_wait *wait_of(node *n) { return (neap_wait *)(void *)n; }

@@ -35,23 +35,23 @@ enum task_state {
 **     keeps it and its coroutine. User value 2 is its function; 1 the result
 **     or the error, when it has ended.
 ** T2  A task is in its owner's list of children until it has ended.
-** T3  `at` is set if and only if the task is parked.
+** T3  `at` is set if and only if the task is parked; at->rc then holds since
+**     when, in ms on the loop's clock (park_since).
 ** T4  `current` is the innermost scope open in the task: one of its own, or
 **     its owner. Cancellation reaches the task if current->cause is set.
 */
 struct task {
   ready *ready_next;                    /* ORDER READY */
   unsigned char kind, state, flags, holds; /* holds: locks owned, saturating */
-  int nargs;                            /* values on L for the next resume */
+  unsigned short nargs;                 /* values on L for the next resume */
+  unsigned short swallows;              /* cancellations delivered in a row */
   lua_State *L;
   neap_wait *at;
   neap_wait wait;                       /* the core's own operations use it */
   scope *owner, *current;
   node sibling;                         /* in owner->children */
-  list joiners;                         /* waits of those who await it */
-  unsigned id, anchor, timer;           /* timer: place in the heap, plus 1 */
-  unsigned since_ms;                    /* parked since, on the loop's clock */
-  unsigned swallows;                    /* cancellations delivered in a row */
+  neap_wait *joiners;                   /* ring of those who await it */
+  unsigned anchor, timer;               /* timer: place in the heap, plus 1 */
 };
 
 enum scope_kind {
@@ -120,7 +120,7 @@ struct rt {
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
   slot *slots;        /* 1 .. slot_n; see task.c */
-  unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n, next_id;
+  unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   unsigned char running, stuck, signals, signal_got, shutting;
   uv_signal_t sigint, sigterm;

@@ -87,7 +87,7 @@ static void give_up(lua_State *L, rt *r) {
     lua_rawgeti(L, -1, i);
     t = lx_test(L, r, -1, CLASS_TASK);
     if (t != NULL && t->owner != &r->root) {
-      lua_pushfstring(L, "task %d was given up %s%s", (int)t->id,
+      lua_pushfstring(L, "task #%d was given up %s%s", (int)t->anchor,
                       t->at && t->at->op ? "in " : "",
                       t->at && t->at->op ? t->at->op->name : "");
       fault_push(L, "closed", NULL, lua_tostring(L, -1));

@@ -5,6 +5,8 @@
 */
 #include "core/scope.h"
 
+#include <limits.h>
+
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
@@ -230,7 +232,7 @@ int scope_raise(lua_State *L, task *t) {
 
   if (c == NULL) return luaL_error(L, "neap: cancelled by nobody");
   c->interrupted = 1;
-  t->swallows++;
+  if (t->swallows < USHRT_MAX) t->swallows++;
   luaL_checkstack(L, 10, NULL);
   push_cancellation(L, c);
   return lua_error(L);

@@ -20,6 +20,10 @@ task *task_check(lua_State *L, int idx);
 /* Push the results of an ended task (handle at idx); raises its error. */
 int task_push_results(lua_State *L, int idx);
 
+/* Those who wait for the end of t. */
+void task_joiner_add(task *t, neap_wait *w);
+void task_joiner_leave(task *t, neap_wait *w);
+
 int task_cancel(task *t, int source); /* 1 if it had an effect, -1 no memory */
 
 /* Give up every task that is left: never resumed again. Returns how many. */

@@ -6,7 +6,14 @@
 #include "core/scope.h"
 #include "core/task.h"
 
-static const neap_op op_await = {"task:await", park_abort_listed};
+/* The awaited task is argument 1 of the suspended call. */
+static int abort_await(neap_wait *w) {
+  task_joiner_leave(lua_touserdata(park_state(w), 1), w);
+  return 0;
+}
+
+static const neap_op op_await = {"task:await", abort_await};
+static const neap_op op_task_join = {"task:join", abort_await};
 
 /* --- awaiting --- */
 
@@ -50,7 +57,8 @@ static int k_join(lua_State *L, int status, lua_KContext ctx) {
 /* Whom does t wait for? The awaited task is argument 1 of its own call. */
 static task *awaited_by(task *t) {
   if (t->at == NULL || t->L == NULL) return NULL;
-  if (t->at->op == &op_await) return lua_touserdata(t->L, 1);
+  if (t->at->op == &op_await || t->at->op == &op_task_join)
+    return lua_touserdata(t->L, 1);
   return NULL;
 }
 
@@ -71,30 +79,32 @@ static int circular(task *self, task *other) {
   return 0;
 }
 
-static int wait_for(lua_State *L, const char *what, lua_KFunction k) {
+static int wait_for(lua_State *L, const neap_op *op, lua_KFunction k) {
   task *t = task_check(L, 1);
   task *self;
 
   lua_settop(L, 1);
-  self = park_enter(L, what);
+  self = park_enter(L, op->name);
   if (t->state >= TASK_DONE) {
     int n = k(L, LUA_OK, 0);
     return park_finish(L, n);
   }
   if (circular(self, t))
     return fault_error(L, "deadlock",
-                       "%s: the task %s waits for the one that calls", what,
+                       "%s: the task %s waits for the one that calls", op->name,
                        task_push_name(L, 1));
-  list_append(&t->joiners, wait_node(&self->wait));
+  task_joiner_add(t, &self->wait);
   self->wait.flags = 0;
-  return park(L, self, &self->wait, &op_await, k);
+  return park(L, self, &self->wait, op, k);
 }
 
 static int l_task_await(lua_State *L) {
-  return wait_for(L, "task:await", k_await);
+  return wait_for(L, &op_await, k_await);
 }
 
-static int l_task_join(lua_State *L) { return wait_for(L, "task:join", k_join); }
+static int l_task_join(lua_State *L) {
+  return wait_for(L, &op_task_join, k_join);
+}
 
 /* --- looking --- */
 
@@ -200,8 +210,7 @@ static int l_task__newindex(lua_State *L) {
 static int l_task__tostring(lua_State *L) {
   task *t = task_check(L, 1);
 
-  lua_pushfstring(L, "task %d %s (%s)", (int)t->id, task_push_name(L, 1),
-                  task_state_name(t));
+  lua_pushfstring(L, "task %s (%s)", task_push_name(L, 1), task_state_name(t));
   return 1;
 }
 
