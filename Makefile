@@ -95,7 +95,8 @@ $(harness): $(call object,spec/pg/harness/value.c src/core/numeric.c $(base) \
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ -lm
 
--include $(patsubst %.o,%.d,$(call object,$(base) $(run) $(core) $(pg) $(test)))
+-include $(patsubst %.o,%.d,$(call object,$(base) $(run) $(core) $(pg) $(test) \
+  spec/pg/harness/value.c))
 
 env: ## print what a shell needs to use this tree: eval "$(make -s env)"
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'" \
