@@ -54,20 +54,42 @@ function Publisher:subscribe(name, fn, opts)
     invalid("publisher:subscribe: an event's name is a string, got %s",
       type(name))
   end
-  if name ~= "*" then return self.emitter:on(name, fn, opts) end
-  return self.emitter:on_any(function(_, event) return fn(event) end, opts)
+  return self.emitter:on(name, fn, opts)
+end
+
+--- Have an error reported the way a failed background task is.
+local function report(err)
+  neap.background(function() error(err, 0) end)
 end
 
 --- Announce an event to all its handlers and wait for them.
 ---@async
 ---@param event neap.events.Event
----@return integer count  of the handlers that ran
+---@return integer count     of the handlers that ran
+---@return table|nil outcomes  with the option `errors = "collect"`
 function Publisher:publish(event)
-  if type(event) ~= "table" or type(event.name) ~= "string" then
+  if type(event) ~= "table" or type(event.name) ~= "string"
+      or event.name == "*" then
     invalid("publisher:publish: takes an event, a table with a name")
   end
   if event.at == nil then event.at = os.time() end
-  return self.emitter:emit(event.name, event)
+  local emitter = self.emitter
+  if emitter:count("*") == 0 then return emitter:emit(event.name, event) end
+  if emitter:count(event.name) == 0 then return emitter:emit("*", event) end
+
+  -- Both lists at once, and a failure in one does not stop the other.
+  local both = neap.settle {
+    function() return table.pack(emitter:emit(event.name, event)) end,
+    function() return table.pack(emitter:emit("*", event)) end,
+  }
+  if both[1].ok and both[2].ok then
+    local own, any = both[1].value, both[2].value
+    local outcomes = own[2]
+    if outcomes then table.move(any[2], 1, #any[2], #outcomes + 1, outcomes) end
+    return own[1] + any[1], outcomes
+  end
+  if not both[1].ok and not both[2].ok then report(both[2].err) end
+  error(both[1].ok and both[2].err or both[1].err, 0)
 end
 
 return publisher

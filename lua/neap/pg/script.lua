@@ -48,7 +48,7 @@ end
 
 --- The scanner's view of the statement it is in.
 local function fresh()
-  return { parens = 0, blocks = 0, words = {}, first = nil }
+  return { parens = 0, blocks = 0, words = {}, first = nil, last = nil }
 end
 
 --- Follow the words: only in CREATE FUNCTION or PROCEDURE does BEGIN open a
@@ -107,10 +107,10 @@ function script.split(text)
     return line
   end
 
-  local function finish(last)
+  local function finish()
     if state.first then
       found[#found + 1] = {
-        text = text:sub(state.first, last):gsub("%s+$", ""),
+        text = text:sub(state.first, state.last),
         line = line_at(state.first),
         first_word = state.words[1] or "",
       }
@@ -122,9 +122,9 @@ function script.split(text)
     local byte = text:byte(at)
     local last, word, is_comment = token_end(text, at)
     if byte == 59 and state.parens == 0 and state.blocks == 0 then -- ;
-      finish(at - 1)
+      finish()
     elseif not is_comment and not BLANK[byte] then
-      state.first = state.first or at
+      state.first, state.last = state.first or at, last
       if byte == 40 then
         state.parens = state.parens + 1
       elseif byte == 41 then
@@ -135,7 +135,7 @@ function script.split(text)
     end
     at = last + 1
   end
-  finish(#text)
+  finish()
   return found
 end
 
