@@ -89,6 +89,8 @@ local function measure(row, values)
       local c = rows.contenders[name]
       if c.absent then
         failed[name] = c.absent
+      elseif row.database and not values.dsn then
+        failed[name] = values.why
       elseif not failed[name] then
         local result, why = once(expand(c.command .. " " .. row.run[name],
           options.quick and row.quick or row.full, values))
@@ -187,9 +189,9 @@ local function main()
   local awake <close> = machine.awake()
   local measured, scale, version = {}, nil, nil
   local load = machine.load()
-  local function all(dsn, server_version, checkpoint)
+  local function all(dsn, server_version, checkpoint, why)
     version = server_version
-    local values = { dsn = dsn and ("'%s'"):format(dsn) }
+    local values = { dsn = dsn and ("'%s'"):format(dsn), why = why }
     for _, row in ipairs(rows.list) do
       if wanted(row) then
         note("%s", row.title)
@@ -199,7 +201,21 @@ local function main()
     end
     if options.scale then scale = series(values) end
   end
-  if need_server then with_server(all) else all() end
+  if need_server then
+    local began = false
+    local ok, err = pcall(with_server, function(...)
+      began = true
+      all(...)
+    end)
+    if not ok then
+      if began then error(err, 0) end
+      local why = type(err) == "table" and err.message or tostring(err)
+      note("no server: %s", why)
+      all(nil, nil, nil, "no server: " .. why:match("[^\n]*"))
+    end
+  else
+    all()
+  end
 
   local report = results.render(measured, {
     contenders = rows.contenders, facts = machine.facts(rows.contenders,
