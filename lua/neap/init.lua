@@ -21,6 +21,7 @@ local neap = {
   is_timeout = core.fault.is_timeout,
   run = run.run,
   at_exit = run.at_exit,
+  coroutine = require "neap.coroutine",
 }
 
 for _, name in ipairs {

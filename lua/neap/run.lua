@@ -5,10 +5,10 @@
 
 local core = require "neap.core"
 local options = require "neap.options"
+local co = require "neap.coroutine"
 
 local OPTIONS = {
   on_error = "function", grace = "number", kill_after = "number",
-  debug = "boolean", slow_ms = "number", trace = "string",
   shuffle = "integer", coroutine = "boolean",
   pcall = function(v)
     if v ~= "strict" then return "must be \"strict\"" end
@@ -102,7 +102,9 @@ local function run(opts, main, ...)
   if opts.pcall == "strict" then
     _G.pcall, _G.xpcall = core.pcall, core.xpcall
   end
+  if opts.coroutine ~= false then co.install() end
   local function finish(status, task)
+    if opts.coroutine ~= false then co.uninstall() end
     _G.pcall, _G.xpcall = pcall_was, xpcall_was
     core.configure("on_error", nil)
     local signum, dump = core.verdict()

@@ -19,6 +19,7 @@ NEAP_EXPORT int luaopen_neap_core(lua_State *L);
 void capi_open(lua_State *L, rt *r);
 void clock_open(lua_State *L, rt *r);
 void emitter_open(lua_State *L, rt *r);
+void nest_open(lua_State *L, rt *r);
 void numeric_open(lua_State *L);
 void queue_open(lua_State *L, rt *r);
 void run_open(lua_State *L, rt *r);
@@ -83,6 +84,7 @@ static void new_runtime(lua_State *L) {
   lock_open(L, r);
   queue_open(L, r);
   emitter_open(L, r);
+  nest_open(L, r);
   dump_open(L, r);
   run_open(L, r);
   numeric_open(L);

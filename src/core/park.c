@@ -127,13 +127,15 @@ static void cancelled_entry(lua_State *L, task *t) {
       t->state = TASK_WAITING; /* t->at stays NULL: nothing to interrupt */
   }
   if (t->state == TASK_READY) ready_push(&r->loop, (ready *)(void *)t);
+  t->L = L;
   lua_yieldk(L, 0, 0, k_cancelled);
 }
 
 task *park_enter(lua_State *L, const char *what) {
   task *t = task_of(L);
 
-  if (unlikely(t == NULL || !lua_isyieldable(L))) refuse(L, what, t != NULL);
+  if (unlikely(t == NULL || !lua_isyieldable(L) || t->flags & T_BLOCKED))
+    refuse(L, what, t != NULL);
   if (unlikely(t->flags & T_INLINE))
     fault_error(L, "not_in_task",
                 "%s: a listener called by emit_sync cannot wait", what);
@@ -160,6 +162,7 @@ int park(lua_State *L, task *t, neap_wait *w, const neap_op *op,
          lua_KFunction k) {
   neap_loop *l = &t->owner->r->loop;
 
+  t->L = L;
   w->op = op;
   w->who = t;
   w->k = k;
@@ -201,6 +204,7 @@ static int k_yielded(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int park_yield(lua_State *L, task *t, int nresults) {
+  t->L = L;
   t->state = TASK_READY;
   ready_push(&t->owner->r->loop, (ready *)(void *)t);
   return lua_yieldk(L, 0, nresults, k_yielded);
@@ -210,7 +214,8 @@ int park_finish(lua_State *L, int nresults) {
   task *t = task_of(L);
 
   if (likely(--t->owner->r->loop.budget > 0)) return nresults;
-  if (t->flags & T_INLINE || !lua_isyieldable(L)) return nresults;
+  if (t->flags & (T_INLINE | T_BLOCKED) || !lua_isyieldable(L))
+    return nresults;
   return park_yield(L, t, nresults);
 }
 

@@ -29,6 +29,7 @@ enum task_state {
 #define T_EMPTY 8u       /* no results */
 #define T_ABANDONED 16u  /* never resumed again */
 #define T_INLINE 32u     /* may not wait: emit_sync */
+#define T_BLOCKED 64u    /* some call in the chain cannot be suspended */
 
 /*
 ** T1  A task that has not ended owns the slot `anchor`, where the registry
@@ -45,7 +46,7 @@ struct task {
   unsigned char kind, state, flags, holds; /* holds: locks owned, saturating */
   unsigned short nargs;                 /* values on L for the next resume */
   unsigned short swallows;              /* cancellations delivered in a row */
-  lua_State *L;
+  lua_State *L; /* the innermost that waits; its own is slots[anchor].L */
   neap_wait *at;
   neap_wait wait;                       /* the core's own operations use it */
   scope *owner, *current;

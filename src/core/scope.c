@@ -355,12 +355,16 @@ static void adopt(scope *s, scope *inner) {
   }
 }
 
-int scope_must_join(task *t, scope *s) {
-  while (unlikely(t->current != s)) {
+void scope_leave_to(task *t, scope *s) {
+  while (t->current != s) {
     scope *inner = t->current;
     adopt(s, inner);
     t->current = inner->parent;
   }
+}
+
+int scope_must_join(task *t, scope *s) {
+  if (unlikely(t->current != s)) scope_leave_to(t, s);
   s->closing = 1;
   if (s->live == 0) return 0;
   if (s->on_exit_cancel) scope_cancel(s, SRC_PARENT);

@@ -43,6 +43,10 @@ void scope_child_ended(scope *s, task *child);
 ** k)`. Adopts scopes that a memory error left open inside s. */
 int scope_must_join(task *t, scope *s);
 
+/* Leave the scopes that are open inside s without their ends having run: what
+** they own goes to s. */
+void scope_leave_to(task *t, scope *s);
+
 /* End of s, all children gone: unlink it from the body's chain. Pushes the
 ** error to raise and returns 1, or returns 0. */
 int scope_close(lua_State *L, task *t, scope *s);

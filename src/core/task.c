@@ -271,7 +271,7 @@ static int store_death(lua_State *L) { /* thread's error, task pointer */
 /* The coroutine itself broke: lack of memory outside of any pcall. Children
 ** that are alive go to the owner. */
 static void die(rt *r, task *t, lua_State *from) {
-  lua_State *L = t->L;
+  lua_State *L = r->slots[t->anchor].L;
 
   while (t->current != t->owner) {
     scope *s = t->current;
@@ -309,20 +309,26 @@ static void die(rt *r, task *t, lua_State *from) {
 }
 
 static void resume(rt *r, task *t, lua_State *from) {
-  lua_State *L = t->L;
+  lua_State *L;
   task *outer = r->current;
-  int n = t->nargs, nres = 0, status;
+  int n = 0, nres = 0, status;
 
   if (unlikely(t->flags & T_ABANDONED)) return;
+  L = r->slots[t->anchor].L;
+  if (unlikely(t->state == TASK_NEW))
+    n = lua_gettop(L) - 1; /* the arguments of task_main */
+  else if (likely(t->L == L)) { /* else nest.c brings them inwards */
+    n = t->nargs;
+    t->nargs = 0;
+  }
   r->current = t;
   t->state = TASK_RUNNING;
-  t->nargs = 0;
-  if (lua_status(L) == LUA_OK) n = lua_gettop(L) - 1; /* first step */
   status = lua_resume(L, from, n, &nres);
   r->current = outer;
   if (likely(status == LUA_YIELD)) {
     if (unlikely(t->state == TASK_RUNNING)) { /* coroutine.yield in a body */
       lua_pop(L, nres);
+      t->L = L;
       t->state = TASK_READY;
       ready_push(&r->loop, (ready *)(void *)t);
     }
@@ -421,7 +427,7 @@ static int close_thread(lua_State *L) { /* thread: runs <close> without waits */
 }
 
 static void abandon(lua_State *L, rt *r, task *t) {
-  lua_State *co = t->L;
+  lua_State *co = r->slots[t->anchor].L;
 
   park_abandon(t);
   loop_unsleep(&r->loop, &t->timer);
