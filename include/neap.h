@@ -65,8 +65,9 @@ struct addrinfo;
 ** W1  A waiter is parked on at most one record.
 ** W2  abort() is called at most once per park, when the waiter is cancelled.
 **     It returns 0 when the operation is undone (wake must not follow; the
-**     waiter unwinds), or NEAP_PENDING when it cannot be undone (wake will
-**     follow, and the waiter gets that result). It must not touch Lua.
+**     waiter unwinds; the record is not looked at any more), or NEAP_PENDING
+**     when it cannot be undone (wake will follow, later, and the waiter gets
+**     that result). It must not touch Lua, and not call wake itself.
 ** W3  neap_wake() on a record on which nobody is parked does nothing.
 */
 typedef struct neap_op {

@@ -219,16 +219,31 @@ int park_finish(lua_State *L, int nresults) {
   return park_yield(L, t, nresults);
 }
 
+/* Call abort(). The record may be gone when it has returned 0, so all that is
+** needed of it is read before. */
+static int undo(task *t, neap_wait *w) {
+  unsigned flags = w->flags;
+
+  w->who = NULL;
+  if (w->op->abort(w) != 0) {
+    w->who = t;
+    t->flags |= T_ABORTING;
+    return 0;
+  }
+  t->at = NULL;
+  if (flags & NEAP_COUNTED) t->owner->r->loop.counted--;
+  if (t->timer != 0) loop_unsleep(&t->owner->r->loop, &t->timer);
+  return 1;
+}
+
 void park_interrupt(task *t) {
   neap_wait *w = t->at;
 
   if (w == NULL || w->op->abort == NULL || (t->flags & T_ABORTING)) return;
-  if (w->op->abort(w) == 0) {
-    if (t->at != w) return; /* abort itself woke it */
-    t->flags |= T_INTERRUPTED;
-    unpark(t, w);
-  } else
-    t->flags |= T_ABORTING;
+  if (!undo(t, w)) return;
+  t->flags |= T_INTERRUPTED;
+  t->state = TASK_READY;
+  ready_push(&t->owner->r->loop, (ready *)(void *)t);
 }
 
 int park_abort_listed(neap_wait *w) {
@@ -240,8 +255,7 @@ void park_abandon(task *t) {
   neap_wait *w = t->at;
 
   if (w == NULL) return;
-  if (w->op->abort != NULL && !(t->flags & T_ABORTING)) w->op->abort(w);
-  if (t->at != w) return;
+  if (w->op->abort != NULL && !(t->flags & T_ABORTING) && undo(t, w)) return;
   w->who = NULL;
   t->at = NULL;
   if (w->flags & NEAP_COUNTED) t->owner->r->loop.counted--;

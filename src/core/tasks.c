@@ -8,7 +8,7 @@
 
 /* The awaited task is argument 1 of the suspended call. */
 static int abort_await(neap_wait *w) {
-  task_joiner_leave(lua_touserdata(park_state(w), 1), w);
+  task_joiner_leave(lua_touserdata(container_of(w, task, wait)->L, 1), w);
   return 0;
 }
 
