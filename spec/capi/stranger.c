@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,20 +21,31 @@ NEAP_MODULE;
 #define outer(p, type, member)                                                \
   ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
-/* A box is a userdata that holds one pointer; NULL is closed. */
-static void **push_box(lua_State *L, const char *class) {
+/* A box is a userdata that holds one pointer, to a body. */
+static void *push_box(lua_State *L, const char *class, size_t size,
+                      void (*fini)(neap_body *)) {
   void **box = lua_newuserdatauv(L, sizeof *box, 0);
 
-  *box = NULL; /* born closed: from here on __gc can clean up */
+  *box = NULL; /* born empty: from here on __gc can clean up */
   luaL_setmetatable(L, class);
-  return box;
+  *box = neap_->body_new(size, fini);
+  if (*box == NULL) luaL_error(L, "not enough memory");
+  return *box;
 }
 
 static void *check_box(lua_State *L, const char *class) {
-  void **box = luaL_checkudata(L, 1, class);
+  return *(void **)luaL_checkudata(L, 1, class);
+}
 
-  if (*box == NULL) neap_raise(L, "closed", NULL, "it is closed");
-  return *box;
+/* The only place where a box lets go of its body. Closing does not: a task
+** that was woken by it has yet to read its wait record. */
+static int l_box__gc(lua_State *L) {
+  void **box = lua_touserdata(L, 1);
+  neap_body *body = *box;
+
+  *box = NULL;
+  if (body != NULL) neap_->body_unpin(body);
+  return 0;
 }
 
 static int raise_code(lua_State *L, int rc) {
@@ -52,7 +62,7 @@ static int64_t check_ns(lua_State *L, int arg) {
 /* ---- An errand: sleeps, then adds 1 to n on another thread ------------- */
 
 typedef struct errand {
-  neap_body body; /* first: the box and the thread pool each have a pin */
+  neap_body body; /* first: the box has a pin, and what runs has one */
   neap_co co;     /* one errand ... */
   neap_co both;   /* ... and a coroutine that runs it twice */
   neap_work work;
@@ -72,7 +82,6 @@ static void on_sum_done(neap_work *w, int rc) { /* on the loop */
   errand *e = outer(w, errand, work);
 
   neap_wake(&e->co.wait, rc);
-  neap_->body_unpin(&e->body);
 }
 
 static int abort_sum(neap_wait *w) {
@@ -90,7 +99,6 @@ static int start_sum(errand *e) {
   e->work.run = run_sum;
   e->work.done = on_sum_done;
   if ((rc = neap_->work_start(e->co.loop, &e->work)) < 0) return rc;
-  neap_->body_pin(&e->body);
   return neap_co_park(&e->co, &op_sum);
 }
 
@@ -124,19 +132,43 @@ static int co_both(neap_co *co) {
   CO_END(co, co->rc);
 }
 
-static void on_errand_end(neap_co *co) { outer(co, errand, co)->busy = 0; }
-static void on_both_end(neap_co *co) { outer(co, errand, both)->busy = 0; }
+/* The last of the errand: it needs its body no longer. */
+static void let_go(errand *e) {
+  e->busy = 0;
+  neap_->body_unpin(&e->body);
+}
+
+static void on_errand_end(neap_co *co) { let_go(outer(co, errand, co)); }
+static void on_both_end(neap_co *co) { let_go(outer(co, errand, both)); }
 
 static int l_errand_new(lua_State *L) {
-  void **box = push_box(L, ERRAND);
-
-  *box = neap_->body_new(sizeof(errand), NULL);
-  if (*box == NULL) return luaL_error(L, "not enough memory");
+  push_box(L, ERRAND, sizeof(errand), NULL);
   return 1;
 }
 
+/* Check the arguments of an errand: seconds, n. */
+static errand *check_idle(lua_State *L) {
+  errand *e = check_box(L, ERRAND);
+  int64_t ns = check_ns(L, 2), n = luaL_checkinteger(L, 3);
+
+  if (e->busy) neap_raise(L, "invalid", NULL, "the errand is running");
+  e->ns = ns;
+  e->n = n;
+  return e;
+}
+
+/* From here until `done` the errand is busy and has a pin. */
+static neap_co *begin(lua_State *L, errand *e, neap_co *co,
+                      int (*step)(neap_co *), void (*done)(neap_co *)) {
+  e->busy = 1;
+  neap_->body_pin(&e->body);
+  neap_->co_init(neap_->loop(L), co, step, "errand");
+  co->done = done;
+  return co;
+}
+
 static int k_errand(lua_State *L, int rc, lua_KContext ctx) {
-  errand *e = *(void **)lua_touserdata(L, 1);
+  errand *e = check_box(L, ERRAND);
 
   (void)ctx;
   if (rc < 0) return raise_code(L, rc);
@@ -146,32 +178,28 @@ static int k_errand(lua_State *L, int rc, lua_KContext ctx) {
 
 /* errand:run(seconds, n): waits, then adds up 1 to n. */
 static int l_errand_run(lua_State *L) {
-  errand *e = check_box(L, ERRAND);
-  int64_t ns = check_ns(L, 2), n = luaL_checkinteger(L, 3);
+  errand *e = check_idle(L);
 
-  if (e->busy) return neap_raise(L, "invalid", NULL, "the errand is running");
   neap_enter(L, "errand:run");
-  e->ns = ns;
-  e->n = n;
-  e->busy = 1;
-  neap_->co_init(neap_->loop(L), &e->co, co_errand, "errand");
-  e->co.done = on_errand_end;
+  begin(L, e, &e->co, co_errand, on_errand_end);
   return neap_co_await(L, &e->co, k_errand);
 }
 
 /* errand:twice(seconds, n): the same by a coroutine that awaits another. */
 static int l_errand_twice(lua_State *L) {
-  errand *e = check_box(L, ERRAND);
-  int64_t ns = check_ns(L, 2), n = luaL_checkinteger(L, 3);
+  errand *e = check_idle(L);
 
-  if (e->busy) return neap_raise(L, "invalid", NULL, "the errand is running");
   neap_enter(L, "errand:twice");
-  e->ns = ns;
-  e->n = n;
-  e->busy = 1;
-  neap_->co_init(neap_->loop(L), &e->both, co_both, "both");
-  e->both.done = on_both_end;
+  begin(L, e, &e->both, co_both, on_both_end);
   return neap_co_await(L, &e->both, k_errand);
+}
+
+/* errand:start(seconds, n): runs on its own; nobody waits for it. */
+static int l_errand_start(lua_State *L) {
+  errand *e = check_idle(L);
+
+  neap_->co_start(begin(L, e, &e->co, co_errand, on_errand_end));
+  return 0;
 }
 
 /* errand:state(): awaits that ended well, unwindings, whether it runs. */
@@ -184,30 +212,20 @@ static int l_errand_state(lua_State *L) {
   return 3;
 }
 
-static int l_errand__gc(lua_State *L) {
-  void **box = luaL_checkudata(L, 1, ERRAND);
-  errand *e = *box;
-
-  *box = NULL;
-  if (e != NULL) neap_->body_unpin(&e->body);
-  return 0;
-}
-
 /* ---- A pipe: readiness of a descriptor ---------------------------------- */
 
 typedef struct pipes {
   neap_body body;
   neap_wait wait; /* the one reader */
-  neap_watch *watch;
+  neap_watch *watch; /* NULL when closed */
   int in, out;
 } pipes;
 
 static void pipes_close(pipes *p) {
-  if (p->watch != NULL) neap_->watch_close(p->watch);
-  if (p->in >= 0) close(p->in);
-  if (p->out >= 0) close(p->out);
+  neap_->watch_close(p->watch);
   p->watch = NULL;
-  p->in = p->out = -1;
+  close(p->in);
+  close(p->out);
   neap_wake(&p->wait, NEAP_ECLOSED); /* nothing, if nobody is parked */
 }
 
@@ -226,31 +244,43 @@ static int abort_read(neap_wait *w) {
 
 static const neap_op op_read = {"pipe:read", abort_read};
 
+static void fini_pipes(neap_body *body) {
+  pipes *p = outer(body, pipes, body);
+
+  if (p->watch != NULL) pipes_close(p);
+}
+
 static int l_pipe_new(lua_State *L) {
-  void **box = push_box(L, PIPE);
-  pipes *p = neap_->body_new(sizeof *p, NULL);
+  pipes *p = push_box(L, PIPE, sizeof *p, fini_pipes);
   int fd[2], rc;
 
-  if (p == NULL) return luaL_error(L, "not enough memory");
-  *box = p;
-  p->in = p->out = -1;
   if (pipe(fd) < 0) return raise_code(L, -errno);
+  fcntl(fd[0], F_SETFL, O_NONBLOCK);
+  p->watch = neap_->watch_open(neap_->loop(L), fd[0], on_pipe_ready, p, &rc);
+  if (p->watch == NULL) {
+    close(fd[0]);
+    close(fd[1]);
+    return raise_code(L, rc);
+  }
   p->in = fd[0];
   p->out = fd[1];
-  fcntl(p->in, F_SETFL, O_NONBLOCK);
-  p->watch = neap_->watch_open(neap_->loop(L), p->in, on_pipe_ready, p, &rc);
-  if (p->watch == NULL) return raise_code(L, rc);
   return 1;
+}
+
+static pipes *check_open(lua_State *L) {
+  pipes *p = check_box(L, PIPE);
+
+  if (p->watch == NULL) neap_raise(L, "closed", NULL, "the pipe is closed");
+  return p;
 }
 
 /* Push what is there, or wait until there is something. */
 static int k_pipe_read(lua_State *L, int rc, lua_KContext ctx) {
-  pipes *p = *(void **)lua_touserdata(L, 1);
+  pipes *p = check_open(L); /* it may have been closed meanwhile */
   char data[512];
   ssize_t n;
 
   (void)ctx;
-  if (rc == NEAP_ECLOSED) return neap_raise(L, "closed", NULL, "it was closed");
   if (rc < 0) return raise_code(L, rc);
   n = read(p->in, data, sizeof data);
   if (n >= 0) {
@@ -266,7 +296,7 @@ static int k_pipe_read(lua_State *L, int rc, lua_KContext ctx) {
 
 /* pipe:read(): waits; some bytes, "" at the end. */
 static int l_pipe_read(lua_State *L) {
-  pipes *p = check_box(L, PIPE);
+  pipes *p = check_open(L);
 
   if (p->wait.who != NULL)
     return neap_raise(L, "invalid", NULL, "somebody reads it already");
@@ -275,7 +305,7 @@ static int l_pipe_read(lua_State *L) {
 }
 
 static int l_pipe_write(lua_State *L) {
-  pipes *p = check_box(L, PIPE);
+  pipes *p = check_open(L);
   size_t len;
   const char *data = luaL_checklstring(L, 2, &len);
 
@@ -283,14 +313,10 @@ static int l_pipe_write(lua_State *L) {
   return 0;
 }
 
-static int l_pipe__gc(lua_State *L) {
-  void **box = luaL_checkudata(L, 1, PIPE);
-  pipes *p = *box;
+static int l_pipe_close(lua_State *L) {
+  pipes *p = check_box(L, PIPE);
 
-  *box = NULL;
-  if (p == NULL) return 0;
-  pipes_close(p);
-  neap_->body_unpin(&p->body);
+  if (p->watch != NULL) pipes_close(p);
   return 0;
 }
 
@@ -327,19 +353,23 @@ static void on_ring(neap_post *p, void *arg) { /* on the loop */
 /* A thread cannot be undone: the task is woken when it rings. */
 static const neap_op op_bell = {"bell:wait", NULL};
 
-static int l_bell_new(lua_State *L) {
-  void **box = push_box(L, BELL);
-  bell *b = neap_->body_new(sizeof *b, NULL);
+static void fini_bell(neap_body *body) {
+  bell *b = outer(body, bell, body);
 
-  if (b == NULL) return luaL_error(L, "not enough memory");
-  *box = b;
+  if (b->ringing) pthread_join(b->thread, NULL);
+  if (b->post != NULL) neap_->post_close(b->post);
+}
+
+static int l_bell_new(lua_State *L) {
+  bell *b = push_box(L, BELL, sizeof *b, fini_bell);
+
   b->post = neap_->post_open(neap_->loop(L), on_ring, b);
   if (b->post == NULL) return luaL_error(L, "not enough memory");
   return 1;
 }
 
 static int k_bell_wait(lua_State *L, int rc, lua_KContext ctx) {
-  bell *b = *(void **)lua_touserdata(L, 1);
+  bell *b = check_box(L, BELL);
 
   (void)rc, (void)ctx;
   lua_pushinteger(L, b->rings);
@@ -360,18 +390,6 @@ static int l_bell_wait(lua_State *L) {
   b->wait.op = &op_bell;
   b->wait.flags = NEAP_COUNTED; /* while parked, the loop has a reason */
   return neap_park(L, &b->wait, k_bell_wait);
-}
-
-static int l_bell__gc(lua_State *L) {
-  void **box = luaL_checkudata(L, 1, BELL);
-  bell *b = *box;
-
-  *box = NULL;
-  if (b == NULL) return 0;
-  if (b->ringing) pthread_join(b->thread, NULL);
-  if (b->post != NULL) neap_->post_close(b->post);
-  neap_->body_unpin(&b->body);
-  return 0;
 }
 
 /* ---- Functions ------------------------------------------------------------ */
@@ -410,10 +428,12 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods,
   lua_newtable(L);
   luaL_setfuncs(L, methods, 0);
   lua_setfield(L, -2, "__index");
-  lua_pushcfunction(L, close_it);
+  lua_pushcfunction(L, l_box__gc);
   lua_setfield(L, -2, "__gc");
-  lua_pushcfunction(L, close_it);
-  lua_setfield(L, -2, "__close");
+  if (close_it != NULL) {
+    lua_pushcfunction(L, close_it);
+    lua_setfield(L, -2, "__close");
+  }
   lua_pop(L, 1);
 }
 
@@ -426,20 +446,19 @@ int luaopen_stranger(lua_State *L) {
       {"null", l_null},         {NULL, NULL}};
   static const luaL_Reg errand_methods[] = {{"run", l_errand_run},
                                             {"twice", l_errand_twice},
+                                            {"start", l_errand_start},
                                             {"state", l_errand_state},
-                                            {"close", l_errand__gc},
                                             {NULL, NULL}};
   static const luaL_Reg pipe_methods[] = {{"read", l_pipe_read},
                                           {"write", l_pipe_write},
-                                          {"close", l_pipe__gc},
+                                          {"close", l_pipe_close},
                                           {NULL, NULL}};
-  static const luaL_Reg bell_methods[] = {
-      {"wait", l_bell_wait}, {"close", l_bell__gc}, {NULL, NULL}};
+  static const luaL_Reg bell_methods[] = {{"wait", l_bell_wait}, {NULL, NULL}};
 
   neap_import(L);
-  new_class(L, ERRAND, errand_methods, l_errand__gc);
-  new_class(L, PIPE, pipe_methods, l_pipe__gc);
-  new_class(L, BELL, bell_methods, l_bell__gc);
+  new_class(L, ERRAND, errand_methods, NULL);
+  new_class(L, PIPE, pipe_methods, l_pipe_close);
+  new_class(L, BELL, bell_methods, NULL);
   luaL_newlib(L, functions);
   return 1;
 }
