@@ -24,7 +24,9 @@
 
 enum { HANG_S = 120, POINTS_MAX = 100000 };
 
+/* As exit codes of a child they stand apart from those of a sanitizer. */
 enum result { THROUGH, ABSORBED, RAISED, BROKEN };
+enum { CODE = 100 };
 
 typedef struct module {
   const char *path; /* below the build, for dlopen */
@@ -148,11 +150,12 @@ static enum result run_forked(trial *t) {
   if (pid == 0) {
     enum result r = run_once(t);
     fflush(stdout);
-    _exit((int)r);
+    _exit(CODE + (int)r);
   }
   if (pid < 0 || waitpid(pid, &status, 0) != pid) return BROKEN;
-  if (WIFEXITED(status) && WEXITSTATUS(status) <= BROKEN)
-    return (enum result)WEXITSTATUS(status);
+  if (WIFEXITED(status) && WEXITSTATUS(status) >= CODE &&
+      WEXITSTATUS(status) <= CODE + (int)BROKEN)
+    return (enum result)(WEXITSTATUS(status) - CODE);
   printf("# %s from %lu: ended by %s %d\n", t->scenario, t->from,
          WIFSIGNALED(status) ? "signal" : "status",
          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
