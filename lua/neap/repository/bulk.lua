@@ -30,13 +30,15 @@ local MAX_VALUES <const> = 128
 ---@field row table
 ---@field sent table|nil
 
---- Objects by the columns they name, in the order they came.
+--- Objects by the columns they name, in the order they came. If the order
+--- matters, only neighbours share a group.
 ---@return neap.repository.Group[]
-local function group(def, list, columns_of)
+local function group(def, list, columns_of, keeps_order)
   local groups, open = {}, {}
   for _, object in ipairs(list) do
     local columns, shape = columns_of(def, object)
     local current = open[shape]
+    if keeps_order and current ~= groups[#groups] then current = nil end
     if not current or #current.objects >= MAX_ROWS then
       current = { columns = columns, shape = shape, objects = {} }
       open[shape] = current
@@ -231,40 +233,68 @@ function Bulk:save(part)
   end
 end
 
---- Run a method for each group and then give the entities their answers. A
---- lone statement needs no transaction, and a unit of work is one.
----@async
-local function run(db, def, groups, session, verb, is_single)
-  local self = setmetatable({
+---@return neap.repository.Bulk
+local function new(db, def, session)
+  return setmetatable({
     db = db,
     def = def,
     session = session,
     answers = {},
   }, Bulk)
-  if session or is_single then
-    for _, part in ipairs(groups) do self[verb](self, part) end
-  elseif #groups > 0 then
+end
+
+---@private
+function Bulk:hand_out()
+  for _, answer in ipairs(self.answers) do
+    write.absorb(self.def, answer.object, answer.row, self.session,
+      answer.sent)
+  end
+end
+
+--- A list in the groups that are written by one call of `write_group` each.
+---@param def neap.repository.Definition
+---@param list neap.repository.Entity[]
+---@param verb "insert"|"save"
+---@param keeps_order? boolean
+---@return neap.repository.Group[]
+function bulk.groups(def, list, verb, keeps_order)
+  return group(def, list, verb == "insert" and sql.given_columns
+    or sql.save_columns, keeps_order)
+end
+
+--- Write one group within a unit of work.
+---@async
+---@param db any
+---@param def neap.repository.Definition
+---@param part neap.repository.Group
+---@param verb "insert"|"save"
+---@param session neap.repository.Session
+function bulk.write_group(db, def, part, verb, session)
+  local self = new(db, def, session)
+  self[verb](self, part)
+  self:hand_out()
+end
+
+--- Write a list: a lone statement as it is, more of them in a transaction.
+---@async
+---@param db any
+---@param def neap.repository.Definition
+---@param list neap.repository.Entity[]
+---@param verb "insert"|"save"
+function bulk.write(db, def, list, verb)
+  local groups, self = bulk.groups(def, list, verb), new(db, def)
+  if #groups == 0 then return end
+  -- A save of several may find one stale when others are stored already.
+  if #groups == 1 and (#list == 1
+      or verb == "insert" and not needs_values(groups[1].columns)) then
+    self[verb](self, groups[1])
+  else
     db:transaction(function(tx)
       self.db, self.answers = tx, {}
       for _, part in ipairs(groups) do self[verb](self, part) end
     end)
   end
-  for _, answer in ipairs(self.answers) do
-    write.absorb(def, answer.object, answer.row, session, answer.sent)
-  end
-end
-
---- Insert a list of entities.
----@async
----@param db any
----@param def neap.repository.Definition
----@param list neap.repository.Entity[]
----@param session? neap.repository.Session
-function bulk.insert(db, def, list, session)
-  local groups = group(def, list, sql.given_columns)
-  local is_single = #groups == 1 and (#groups[1].objects == 1
-    or not needs_values(groups[1].columns))
-  run(db, def, groups, session, "insert", is_single)
+  self:hand_out()
 end
 
 --- The last object of each key, and the earlier ones it stands for.
@@ -287,18 +317,6 @@ function bulk.without_duplicates(def, list)
     end
   end
   return kept, earlier
-end
-
---- Upsert a list of entities with different keys. Several rows are stored in
---- a transaction where a version can turn out stale.
----@async
----@param db any
----@param def neap.repository.Definition
----@param list neap.repository.Entity[]
----@param session? neap.repository.Session
-function bulk.save(db, def, list, session)
-  local groups = group(def, list, sql.save_columns)
-  run(db, def, groups, session, "save", #list == 1)
 end
 
 return bulk

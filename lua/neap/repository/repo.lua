@@ -286,7 +286,7 @@ function Repository:write_all(verb, list)
     for _, object in ipairs(objects) do session:request(def, object, verb) end
     session:flush()
   else
-    bulk[verb](self.db, def, objects)
+    bulk.write(self.db, def, objects, verb)
   end
   for _, item in ipairs(earlier) do write.absorb(def, item.object, item.by) end
   return list

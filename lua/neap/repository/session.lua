@@ -1,5 +1,4 @@
---- The memory of a unit of work: who has been loaded, what has changed, and
---- the order in which it is written.
+--- The memory of a unit of work: who has been loaded and what has changed.
 ---
 --- One object for one row: a key that has been seen gives the object again.
 --- An entity is compared with the copy taken when it was read or written;
@@ -7,8 +6,8 @@
 
 local neap = require "neap"
 local null = neap.null
-local bulk = require "neap.repository.bulk"
 local entity = require "neap.repository.entity"
+local flush = require "neap.repository.flush"
 local identity = require "neap.repository.identity"
 local recorder = require "neap.repository.recorder"
 local write = require "neap.repository.write"
@@ -345,26 +344,13 @@ function Session:changes(entry)
   return changed
 end
 
---- Where a class stands among the others: those it refers to come before it.
----@param def neap.repository.Definition
----@param ranks table<neap.repository.Definition, integer|false>
-local function rank_of(def, ranks)
-  if ranks[def] then return ranks[def] end
-  if ranks[def] == false then return 0 end -- a circle: broken here
-  ranks[def] = false
-  local rank = 0
-  for _, target in pairs(def.references) do
-    local other = entity.referenced(def, target)
-    if other ~= def then rank = math.max(rank, rank_of(other, ranks) + 1) end
-  end
-  ranks[def] = rank
-  return rank
-end
-
---- What has to be written, each list in its order.
----@private
-function Session:collect()
-  local inserts, updates, deletes, ranks = {}, {}, {}, {}
+--- Write what is pending: new rows first, those that others refer to before
+--- them, then changes in the order of their keys, then deletions.
+---@async
+function Session:flush()
+  self:check_open()
+  local _ <close> = self.lock:acquire()
+  local jobs = {}
   for place, entry in ipairs(self.order) do
     local verb, changed = entry.pending, nil
     if not verb then
@@ -373,92 +359,15 @@ function Session:collect()
     end
     if verb then
       entity.check_fields(entry.def, entry.object, entry.def.name)
-      local list = verb == "update" and updates or verb == "delete" and deletes
-        or inserts
-      list[#list + 1] = {
+      jobs[#jobs + 1] = {
         entry = entry,
         verb = verb,
         changed = changed,
-        rank = rank_of(entry.def, ranks),
         place = place,
       }
     end
   end
-  table.sort(inserts, function(a, b)
-    if a.rank ~= b.rank then return a.rank < b.rank end
-    if a.entry.def ~= b.entry.def then
-      return a.entry.def.label < b.entry.def.label
-    end
-    if a.verb ~= b.verb then return a.verb < b.verb end
-    return a.place < b.place
-  end)
-  -- By key, so that two units that touch the same rows meet in one order.
-  local function by_key(a, b)
-    if a.rank ~= b.rank then return a.rank < b.rank end
-    if a.entry.def ~= b.entry.def then
-      return a.entry.def.label < b.entry.def.label
-    end
-    return (a.entry.id or "") < (b.entry.id or "")
-  end
-  table.sort(updates, by_key)
-  table.sort(deletes, function(a, b) return by_key(b, a) end)
-  return inserts, updates, deletes
-end
-
---- Runs of the same class and verb, each one statement where it can be.
----@private
----@async
-function Session:write_inserts(inserts)
-  local first = 1
-  while first <= #inserts do
-    local def, verb = inserts[first].entry.def, inserts[first].verb
-    local list = {}
-    while inserts[first] and inserts[first].entry.def == def
-        and inserts[first].verb == verb do
-      list[#list + 1] = inserts[first].entry.object
-      first = first + 1
-    end
-    if #list == 1 then
-      write[verb](self.db, def, list[1], self)
-    else
-      bulk[verb](self.db, def, list, self)
-    end
-  end
-end
-
---- Send the statements one behind the other without waiting in between. All
---- answers are awaited; then the first failure is raised, which is the one
---- that made the others fail.
----@private
----@async
-function Session:pipeline(items, fn)
-  if #items == 0 then return end
-  if #items == 1 then return fn(items[1]) end
-  local tasks = {}
-  for i, item in ipairs(items) do
-    tasks[i] = function() fn(item) end
-  end
-  for _, outcome in ipairs(neap.settle(tasks)) do
-    if not outcome.ok then error(outcome.err, 0) end
-  end
-end
-
---- Write what is pending: new rows first, those others refer to before them,
---- then changes in the order of their keys, then deletions the other way.
----@async
-function Session:flush()
-  self:check_open()
-  local _ <close> = self.lock:acquire()
-  local inserts, updates, deletes = self:collect()
-  self:write_inserts(inserts)
-  self:pipeline(updates, function(item)
-    local entry = item.entry
-    write.update(self.db, entry.def, entry.object, self, item.changed)
-  end)
-  self:pipeline(deletes, function(item)
-    local entry = item.entry
-    write.delete(self.db, entry.def, entry.object, self)
-  end)
+  if #jobs > 0 then flush.write(self, self.db, jobs) end
 end
 
 --- The work is over: nothing more is accepted.
