@@ -28,7 +28,7 @@ for _, name in ipairs {
   "sleep", "checkpoint", "now", "current", "cancelled", "is_cancelled",
   "suppressed", "spawn", "background", "scope", "timeout", "timeout_at",
   "move_on_after", "shield", "deadline", "pcall", "xpcall", "future", "event",
-  "lock", "semaphore", "queue", "emitter", "dump", "stats", "numeric",
+  "lock", "semaphore", "queue", "select", "after", "emitter", "dump", "stats", "numeric",
 } do
   neap[name] = core[name]
 end

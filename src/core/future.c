@@ -5,6 +5,7 @@
 #include "core/hook.h"
 #include "core/lx.h"
 #include "core/park.h"
+#include "core/select.h"
 #include "core/sync.h"
 #include "core/task.h"
 
@@ -187,10 +188,45 @@ static int l_event_wait(lua_State *L) {
   return park(L, t, &t->wait, &op_event, k_event_wait);
 }
 
+static int event_ready(lua_State *L, void *object, int oi, int item) {
+  (void)L;
+  (void)oi;
+  (void)item;
+  return ((event *)object)->set ? 0 : -1;
+}
+
+static int event_result(lua_State *L, void *object, int oi, int rc, int n) {
+  (void)L;
+  (void)object;
+  (void)oi;
+  (void)rc;
+  (void)n;
+  return 0;
+}
+
+static void event_enter(void *object, neap_wait *w) {
+  list_append(&((event *)object)->waiters, wait_node(w));
+}
+
+static void event_leave(void *object, neap_wait *w) {
+  (void)object;
+  node_remove(wait_node(w));
+}
+
+static const branch_kind branch_event = {"event:on_wait", event_ready,
+                                         event_enter, event_leave,
+                                         event_result};
+
+static int l_event_on_wait(lua_State *L) {
+  check_event(L);
+  return select_push_branch(L, rt_of(L), &branch_event, 1, 0);
+}
+
 static const luaL_Reg event_methods[] = {{"set", l_event_set},
                                          {"clear", l_event_clear},
                                          {"is_set", l_event_is_set},
                                          {"wait", l_event_wait},
+                                         {"on_wait", l_event_on_wait},
                                          {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"future", l_future_new},

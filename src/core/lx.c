@@ -10,7 +10,8 @@
 const char *const lx_class_names[CLASS_MAX] = {
     "neap.task",      "neap.scope", "neap.future", "neap.event",
     "neap.lock",      "neap.semaphore", "neap.guard", "neap.queue",
-    "neap.emitter",   "neap.listener",  "neap.fault", "neap.cancelled"};
+    "neap.emitter",   "neap.listener",  "neap.fault", "neap.cancelled",
+    "neap.branch"};
 
 void lx_functions(lua_State *L, rt *r, const luaL_Reg *fns) {
   lx_ref(L, r->r_box);

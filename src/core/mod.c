@@ -9,6 +9,7 @@
 #include "core/fault.h"
 #include "core/lx.h"
 #include "core/scope.h"
+#include "core/select.h"
 #include "core/sync.h"
 #include "core/task.h"
 
@@ -85,6 +86,7 @@ static void new_runtime(lua_State *L) {
   queue_open(L, r);
   emitter_open(L, r);
   nest_open(L, r);
+  select_open(L, r);
   dump_open(L, r);
   run_open(L, r);
   numeric_open(L);

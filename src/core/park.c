@@ -12,6 +12,7 @@
 
 #include "core/fault.h"
 #include "core/scope.h"
+#include "core/select.h"
 
 /* Find "table.sort" for the function on top of the stack; pops it. */
 static const char *push_library_name(lua_State *L) {
@@ -173,9 +174,20 @@ int park(lua_State *L, task *t, neap_wait *w, const neap_op *op,
   return lua_yieldk(L, 0, (lua_KContext)w, k_park);
 }
 
-void park_wake_with(neap_wait *w, int rc, int nvalues) {
-  task *t = w->who;
+task *park_task(neap_wait *w) {
+  ready *who = w->who;
+  return likely(who->kind == READY_TASK) ? w->who : choice_task(w);
+}
 
+int park_item(neap_wait *w) {
+  ready *who = w->who;
+  return likely(who->kind == READY_TASK) ? 2 : choice_item(w);
+}
+
+void park_wake_with(neap_wait *w, int rc, int nvalues) {
+  task *t = park_task(w);
+
+  if (unlikely(w->who != t)) w = choice_made(w);
   w->rc = rc;
   t->nargs = (unsigned short)nvalues;
   unpark(t, w);
@@ -193,8 +205,10 @@ void wait_wake(neap_wait *w, int rc) {
   if (likely(who->kind == READY_TASK)) {
     w->rc = rc;
     unpark((task *)(void *)who, w);
-  } else
+  } else if (who->kind == READY_CO)
     co_wake((neap_co *)(void *)who, rc);
+  else
+    park_wake_with(w, rc, 0);
 }
 
 static int k_yielded(lua_State *L, int status, lua_KContext ctx) {
@@ -244,6 +258,13 @@ void park_interrupt(task *t) {
   t->flags |= T_INTERRUPTED;
   t->state = TASK_READY;
   ready_push(&t->owner->r->loop, (ready *)(void *)t);
+}
+
+void park_timed_out(task *t) {
+  neap_wait *w = t->at;
+
+  if (w->op->abort(w) != 0) return;
+  wait_wake(w, NEAP_ETIMEDOUT);
 }
 
 int park_abort_listed(neap_wait *w) {

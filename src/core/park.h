@@ -21,8 +21,16 @@ int park(lua_State *L, task *t, neap_wait *w, const neap_op *op,
 /* Wake with `n` values already pushed on the waiter's state. */
 void park_wake_with(neap_wait *w, int rc, int nvalues);
 
-/* The state of a task parked on w, to take from or push to. */
-static inline lua_State *park_state(neap_wait *w) { return ((task *)w->who)->L; }
+/* The task parked on w, directly or by a choice (select.c). */
+task *park_task(neap_wait *w);
+/* Its state, to take from or push to. */
+static inline lua_State *park_state(neap_wait *w) { return park_task(w)->L; }
+/* Index on park_state(w) of the item that a waiting putter offers. */
+int park_item(neap_wait *w);
+
+/* The time limit of a wait of the core is up (t->timer): undo it, wake with
+** NEAP_ETIMEDOUT. */
+void park_timed_out(task *t);
 
 /* `return park_finish(L, n)`: an operation that did not have to wait. */
 int park_finish(lua_State *L, int nresults);

@@ -11,6 +11,7 @@
 #include "core/fault.h"
 #include "core/options.h"
 #include "core/park.h"
+#include "core/select.h"
 #include "core/sync.h"
 
 typedef struct queue {
@@ -94,15 +95,15 @@ static int k_put(lua_State *L, int status, lua_KContext ctx) {
 static const neap_op op_put = {"queue:put", park_abort_listed};
 static const neap_op op_get = {"queue:get", park_abort_listed};
 
-/* Put the value at 2 if there is room or a getter. */
-static int offer(lua_State *L, queue *q) {
+/* Put the value at `item` if there is room or a getter. */
+static int offer(lua_State *L, queue *q, int qi, int item) {
   if (!list_empty(&q->getters)) {
     neap_wait *w = wait_of(list_shift(&q->getters));
-    lua_pushvalue(L, 2);
+    lua_pushvalue(L, item);
     lua_xmove(L, park_state(w), 1);
     park_wake_with(w, 0, 1);
   } else if (q->n < q->capacity)
-    ring_put(L, q, 1, 2);
+    ring_put(L, q, qi, item);
   else
     return 0;
   q->unfinished++;
@@ -121,7 +122,7 @@ static int l_queue_put(lua_State *L) {
   check_item(L);
   t = park_enter(L, "queue:put");
   if (q->closed) return closed(L, "queue:put");
-  if (offer(L, q)) {
+  if (offer(L, q, 1, 2)) {
     lua_pushboolean(L, 1);
     return park_finish(L, 1);
   }
@@ -135,7 +136,7 @@ static int l_queue_try_put(lua_State *L) {
 
   check_item(L);
   if (q->closed) return closed(L, "queue:try_put");
-  lua_pushboolean(L, offer(L, q));
+  lua_pushboolean(L, offer(L, q, 1, 2));
   return 1;
 }
 
@@ -150,12 +151,12 @@ static int take(lua_State *L, queue *q, int qi) {
   w = list_empty(&q->putters) ? NULL : wait_of(list_first(&q->putters));
   from = w ? park_state(w) : NULL;
   if (q->n == 0) { /* capacity 0: from hand to hand */
-    lua_pushvalue(from, 2);
+    lua_pushvalue(from, park_item(w));
     lua_xmove(from, L, 1);
   } else {
     ring_push_first(L, q, qi);
     if (w == NULL) return 1;
-    lua_pushvalue(from, 2);
+    lua_pushvalue(from, park_item(w));
     lua_xmove(from, L, 1);
     ring_put(L, q, qi, lua_gettop(L));
     lua_pop(L, 1);
@@ -314,6 +315,69 @@ static int l_queue_join(lua_State *L) {
   return park(L, t, &t->wait, &op_queue_join, k_joined);
 }
 
+/* --- branches for select --- */
+
+static int get_ready(lua_State *L, void *object, int qi, int item) {
+  queue *q = object;
+
+  (void)item;
+  if (take(L, q, qi)) return 1;
+  return q->closed ? push_end(L, q, qi) : -1;
+}
+
+static int get_result(lua_State *L, void *object, int qi, int rc, int n) {
+  (void)n;
+  return rc == 0 ? 1 : push_end(L, object, qi);
+}
+
+static void get_enter(void *object, neap_wait *w) {
+  list_append(&((queue *)object)->getters, wait_node(w));
+}
+
+static void leave_line(void *object, neap_wait *w) {
+  (void)object;
+  node_remove(wait_node(w));
+}
+
+static const branch_kind branch_get = {"queue:on_get", get_ready, get_enter,
+                                       leave_line, get_result};
+
+static int put_ready(lua_State *L, void *object, int qi, int item) {
+  queue *q = object;
+
+  if (q->closed) return closed(L, "queue:on_put");
+  if (!offer(L, q, qi, item)) return -1;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int put_result(lua_State *L, void *object, int qi, int rc, int n) {
+  (void)object;
+  (void)qi;
+  (void)n;
+  if (rc == NEAP_ECLOSED) return closed(L, "queue:on_put");
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static void put_enter(void *object, neap_wait *w) {
+  list_append(&((queue *)object)->putters, wait_node(w));
+}
+
+static const branch_kind branch_put = {"queue:on_put", put_ready, put_enter,
+                                       leave_line, put_result};
+
+static int l_queue_on_get(lua_State *L) {
+  check_queue(L, 1);
+  return select_push_branch(L, rt_of(L), &branch_get, 1, 0);
+}
+
+static int l_queue_on_put(lua_State *L) {
+  check_queue(L, 1);
+  check_item(L);
+  return select_push_branch(L, rt_of(L), &branch_put, 1, 2);
+}
+
 static int l_queue__len(lua_State *L) {
   lua_pushinteger(L, check_queue(L, 1)->n);
   return 1;
@@ -324,6 +388,7 @@ static const luaL_Reg methods[] = {
     {"try_put", l_queue_try_put}, {"try_get", l_queue_try_get},
     {"iter", l_queue_iter},       {"close", l_queue_close},
     {"done", l_queue_done},       {"join", l_queue_join},
+    {"on_get", l_queue_on_get},   {"on_put", l_queue_on_put},
     {NULL, NULL}};
 
 static const luaL_Reg metas[] = {{"__len", l_queue__len}, {NULL, NULL}};

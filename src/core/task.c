@@ -345,8 +345,7 @@ static void wake_sleeper(neap_loop *l, unsigned *pos) {
   task *t = container_of(pos, task, timer);
 
   if (t->at != NULL) { /* a sleep, or a wait with a time limit */
-    if (node_linked(wait_node(t->at))) node_remove(wait_node(t->at));
-    wait_wake(t->at, NEAP_ETIMEDOUT);
+    park_timed_out(t);
   } else { /* the pause of one that swallows cancellations */
     t->state = TASK_READY;
     ready_push(l, (ready *)(void *)t);

@@ -4,6 +4,7 @@
 #include "core/fault.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/select.h"
 #include "core/task.h"
 
 /* The awaited task is argument 1 of the suspended call. */
@@ -104,6 +105,34 @@ static int l_task_await(lua_State *L) {
 
 static int l_task_join(lua_State *L) {
   return wait_for(L, &op_task_join, k_join);
+}
+
+static int done_ready(lua_State *L, void *object, int oi, int item) {
+  (void)item;
+  return ((task *)object)->state < TASK_DONE ? -1 : task_push_results(L, oi);
+}
+
+static int done_result(lua_State *L, void *object, int oi, int rc, int n) {
+  (void)object;
+  (void)rc;
+  (void)n;
+  return task_push_results(L, oi);
+}
+
+static void done_enter(void *object, neap_wait *w) {
+  task_joiner_add(object, w);
+}
+
+static void done_leave(void *object, neap_wait *w) {
+  task_joiner_leave(object, w);
+}
+
+static const branch_kind branch_done = {"task:on_done", done_ready, done_enter,
+                                        done_leave, done_result};
+
+static int l_task_on_done(lua_State *L) {
+  task_check(L, 1);
+  return select_push_branch(L, rt_of(L), &branch_done, 1, 0);
 }
 
 /* --- looking --- */
@@ -279,6 +308,7 @@ static const luaL_Reg methods[] = {
     {"await", l_task_await},   {"join", l_task_join},
     {"outcome", l_task_outcome}, {"cancel", l_task_cancel},
     {"status", l_task_status}, {"traceback", l_task_traceback},
+    {"on_done", l_task_on_done},
     {NULL, NULL}};
 
 static const luaL_Reg metas[] = {{"__newindex", l_task__newindex},

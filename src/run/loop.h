@@ -19,10 +19,11 @@
 ** R3  `timers` is the number of deadlines that count, tasks' sleeps among them.
 ** R4  With an empty queue, counted == 0 and timers == 0 nobody is ever woken.
 */
-enum ready_kind { READY_TASK = 1, READY_CO = 2 };
+enum ready_kind { READY_TASK = 1, READY_CO = 2, READY_CHOICE = 3 };
 
 /* The common head of everything that can stand in the queue: a task of the
-** core and a neap_co begin with these fields. ORDER READY */
+** core and a neap_co begin with these fields. A choice (core/select.c) never
+** stands in it, but is told apart by them. ORDER READY */
 typedef struct ready {
   struct ready *next;
   unsigned char kind, state, flag, more;
