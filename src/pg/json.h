@@ -24,8 +24,8 @@
 ** the offset. Raises only for lack of memory or stack. */
 const char *json_read(lua_State *L, const char *p, size_t len, size_t *at);
 
-/* Appends the text of the value at idx. NULL, or what is wrong; the text may
-** lie on the Lua stack, on which more may have been left then. */
+/* Appends the text of the value at idx. NULL, or what is wrong: the string
+** then on top of the Lua stack. */
 const char *json_write(lua_State *L, int idx, buf *out);
 
 #endif

@@ -14,18 +14,20 @@
 
 #define JSON_MAX_ITEMS 100000000 /* guards against a wild t.n */
 
+/* What is wrong and where (built from the inside out) are strings in two Lua
+** stack slots, so that unwinding a deep table needs no more room. */
 typedef struct writer {
   lua_State *L;
   buf *out;
-  const char *wrong; /* [borrow] a literal, or a string on the Lua stack */
-  const char *path;  /* likewise: where, built from the inside out */
+  int wrong, path; /* stack indices */
   int depth;
 } writer;
 
 static int write_value(writer *w, int idx);
 
 static int fail(writer *w, const char *wrong) {
-  w->wrong = wrong;
+  lua_pushstring(w->L, wrong);
+  lua_replace(w->L, w->wrong);
   return 0;
 }
 
@@ -113,7 +115,9 @@ static int write_object_value(writer *w, int idx) {
 
   switch (class) {
   case PG_FOREIGN:
-    return fail(w, lua_pushfstring(L, "a %s", luaL_typename(L, idx)));
+    fail(w, lua_pushfstring(L, "a %s", luaL_typename(L, idx)));
+    lua_pop(L, 1);
+    return 0;
   case PG_BYTEA: return fail(w, "a bytea");
   case PG_JSON:
     lua_getiuservalue(L, idx, 1);
@@ -134,7 +138,8 @@ static int write_object_value(writer *w, int idx) {
 
 /* Failed within the item: note its place. Always 0. */
 static int within_item(writer *w, lua_Integer i) {
-  w->path = lua_pushfstring(w->L, "[%I]%s", (LUAI_UACINT)i, w->path);
+  lua_pushfstring(w->L, "[%I]%s", (LUAI_UACINT)i, lua_tostring(w->L, w->path));
+  lua_replace(w->L, w->path);
   return 0;
 }
 
@@ -168,7 +173,8 @@ static int write_object(writer *w, int idx) {
     if (!write_string(w, key, len)) return 0;
     buf_byte(w->out, ':');
     if (!write_value(w, lua_gettop(L))) {
-      w->path = lua_pushfstring(L, ".%s%s", key, w->path);
+      lua_pushfstring(L, ".%s%s", key, lua_tostring(L, w->path));
+      lua_replace(L, w->path);
       return 0;
     }
     lua_pop(L, 1);
@@ -253,11 +259,25 @@ static int write_value(writer *w, int idx) {
 }
 
 const char *json_write(lua_State *L, int idx, buf *out) {
-  writer w = {L, out, NULL, "", 0};
+  writer w = {L, out, lua_gettop(L) + 1, lua_gettop(L) + 2, 0};
+  const char *path;
 
-  if (write_value(&w, lua_absindex(L, idx))) return NULL;
-  if (*w.path == '\0')
-    return lua_pushfstring(L, "%s cannot be JSON", w.wrong);
-  return lua_pushfstring(L, "%s cannot be JSON (at %s)", w.wrong,
-                         *w.path == '.' ? w.path + 1 : w.path);
+  idx = lua_absindex(L, idx);
+  lua_settop(L, w.path);
+  lua_pushliteral(L, "");
+  lua_replace(L, w.path);
+  if (write_value(&w, idx)) {
+    lua_settop(L, w.wrong - 1);
+    return NULL;
+  }
+  lua_settop(L, w.path);
+  path = lua_tostring(L, w.path);
+  if (*path == '\0')
+    lua_pushfstring(L, "%s cannot be JSON", lua_tostring(L, w.wrong));
+  else
+    lua_pushfstring(L, "%s cannot be JSON (at %s)", lua_tostring(L, w.wrong),
+                    *path == '.' ? path + 1 : path);
+  lua_replace(L, w.wrong);
+  lua_settop(L, w.wrong);
+  return lua_tostring(L, w.wrong);
 }

@@ -350,9 +350,8 @@ static lua_Integer take_options(lua_State *L) {
     const char *name =
         lua_type(L, 4) == LUA_TSTRING ? lua_tostring(L, 4) : "?";
     if (strcmp(name, "n") == 0) {
-      int exact;
-      n = lua_tointegerx(L, 5, &exact);
-      if (!exact || n < 0 || n > MAX_ITEMS)
+      n = lua_isinteger(L, 5) ? lua_tointeger(L, 5) : -1;
+      if (n < 0 || n > MAX_ITEMS)
         luaL_error(L, "pg.array: n must be a count");
     } else if (strcmp(name, "type") == 0) {
       const pg_type *type = NULL;

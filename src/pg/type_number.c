@@ -262,6 +262,7 @@ static const char *take_float(lua_State *L, const pg_type *type, int idx,
 static int push_number(lua_State *L, const char *p, size_t len) {
   char text[64];
   scan s = {p, p + len};
+  lua_Number v;
 
   if (scan_whole(&s, "nan")) return lua_pushnumber(L, (lua_Number)NAN), 1;
   if (scan_whole(&s, "infinity")) return lua_pushnumber(L, HUGE_VAL), 1;
@@ -271,8 +272,9 @@ static int push_number(lua_State *L, const char *p, size_t len) {
   text[len] = '\0';
   if (strspn(text, "+-.0123456789eE") < len) return 0;
   if (lua_stringtonumber(L, text) != len + 1) return 0;
-  lua_pushnumber(L, lua_tonumber(L, -1)); /* "10" is a float too */
-  lua_remove(L, -2);
+  v = lua_tonumber(L, -1); /* "10" is a float too */
+  lua_pop(L, 1);
+  lua_pushnumber(L, v == 0 && *p == '-' ? -0.0 : v);
   return 1;
 }
 

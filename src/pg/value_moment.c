@@ -197,9 +197,10 @@ static int l_moment_new(lua_State *L) {
   case LUA_TSTRING:
     s = lua_tolstring(L, 1, &len);
     if (moment_from_text(class, s, len, &m) < 0)
-      return luaL_error(L, len <= 60 ? "pg.%s: not a %s: '%s'%s"
-                                     : "pg.%s: not a %s",
-                        about[class].name, about[class].name, s,
+      return luaL_error(L, len <= 60 ? "pg.%s: not %s %s: '%s'%s"
+                                     : "pg.%s: not %s %s",
+                        about[class].name,
+                        class == PG_INTERVAL ? "an" : "a", about[class].name, s,
                         class == PG_TIMESTAMPTZ || class == PG_TIMETZ
                             ? " (it needs an offset, such as Z or +02:00)"
                             : "");
