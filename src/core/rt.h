@@ -92,7 +92,8 @@ struct scope {
   unsigned char kind, source;
   unsigned cancelled : 1, expired : 1, closing : 1, closed : 1, failed : 1,
       interrupted : 1, on_exit_cancel : 1, group : 1, sided : 1, waiting : 1,
-      unwound : 1; /* the body ended by a cancellation */
+      unwound : 1, /* the body ended by a cancellation */
+      closers : 1; /* objects to close when the body has ended */
   list room; /* tasks that wait in a bounded spawn */
 };
 
@@ -117,12 +118,13 @@ struct rt {
   list held;          /* locks that have an owner */
   int r_box;          /* registry references */
   int r_anchor, r_threads, r_side, r_trace, r_suppressed, r_names, r_cancels,
-      r_hook, r_dump;
+      r_hook, r_dump, r_closer;
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
   slot *slots;        /* 1 .. slot_n; see task.c */
   unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
+  lua_Integer closer_seq;
   unsigned char running, stuck, signals, signal_got, shutting;
   uv_signal_t sigint, sigterm;
   int uv_ready;

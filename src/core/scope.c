@@ -13,8 +13,8 @@
 #include "core/task.h"
 
 /* Side table of a scope: side[scope] = {primary, others, cancellation,
-** reason}. ORDER SIDE */
-enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON };
+** reason, closers}. ORDER SIDE */
+enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON, SIDE_CLOSERS };
 
 /* ORDER SOURCES */
 static const char *const sources[] = {"explicit", "deadline", "sibling_failed",
@@ -337,6 +337,38 @@ void scope_child_ended(scope *s, task *child) {
 }
 
 /* --- the end --- */
+
+void scope_add_closer(lua_State *L, scope *s, int idx) {
+  idx = lua_absindex(L, idx);
+  push_side(L, s);
+  if (lua_rawgeti(L, -1, SIDE_CLOSERS) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L); /* object -> order, weak: the scope does not keep it */
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, SIDE_CLOSERS);
+  }
+  lua_pushvalue(L, idx);
+  lua_pushinteger(L, ++s->r->closer_seq);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  s->closers = 1;
+}
+
+int scope_push_closers(lua_State *L, scope *s) {
+  if (likely(!s->closers)) return 0;
+  s->closers = 0;
+  lx_ref(L, s->r->r_closer);
+  lua_rawgeti(L, -1, 1);
+  lua_remove(L, -2);
+  push_side(L, s);
+  lua_rawgeti(L, -1, SIDE_CLOSERS);
+  lua_remove(L, -2);
+  return 1;
+}
 
 /* An error that no pcall of ours saw (lack of memory in closing a scope) left
 ** `inner` open: what it owns goes to s. */

@@ -47,6 +47,13 @@ int scope_must_join(task *t, scope *s);
 ** they own goes to s. */
 void scope_leave_to(task *t, scope *s);
 
+/* Objects that were left open in the body of s (iterators, streams) are closed
+** when it has ended, before its children are waited for. Push the function
+** and its argument and return 1, or return 0. */
+int scope_push_closers(lua_State *L, scope *s);
+/* The object at idx belongs to s, weakly. */
+void scope_add_closer(lua_State *L, scope *s, int idx);
+
 /* End of s, all children gone: unlink it from the body's chain. Pushes the
 ** error to raise and returns 1, or returns 0. */
 int scope_close(lua_State *L, task *t, scope *s);

@@ -32,16 +32,25 @@ static int k_joined(lua_State *L, int status, lua_KContext ctx) {
   return conclude(L, task_of(L), lua_touserdata(L, 1));
 }
 
-static int k_body(lua_State *L, int status, lua_KContext ctx) {
+static int k_closed(lua_State *L, int status, lua_KContext ctx) {
   scope *s = (scope *)ctx;
   task *t = task_of(L);
+
+  if (status != LUA_OK && status != LUA_YIELD) scope_body_failed(L, s);
+  if (scope_must_join(t, s)) return park(L, t, &t->wait, &op_join, k_joined);
+  return conclude(L, t, s);
+}
+
+static int k_body(lua_State *L, int status, lua_KContext ctx) {
+  scope *s = (scope *)ctx;
 
   if (status != LUA_OK && status != LUA_YIELD) {
     scope_body_failed(L, s);
     lua_settop(L, 2);
   }
-  if (scope_must_join(t, s)) return park(L, t, &t->wait, &op_join, k_joined);
-  return conclude(L, t, s);
+  if (scope_push_closers(L, s))
+    return k_closed(L, lua_pcallk(L, 1, 0, 2, ctx, k_closed), ctx);
+  return k_closed(L, LUA_OK, ctx);
 }
 
 /* fn and its arguments stand from index `fn` on, all below may be dropped.
@@ -378,7 +387,27 @@ static const luaL_Reg metas[] = {{"__newindex", l_scope__newindex},
                                  {"__tostring", l_scope__tostring},
                                  {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"scope", l_scope},
+/* core.close_with_scope(object): see scope_add_closer. */
+static int l_close_with_scope(lua_State *L) {
+  task *t = park_enter(L, "neap.gen");
+
+  luaL_checkany(L, 1);
+  scope_add_closer(L, scope_for_spawn(L, t), 1);
+  return 0;
+}
+
+/* core.set_closer(fn): fn(set) closes the objects that are its keys. */
+static int l_set_closer(lua_State *L) {
+  lx_check_callable(L, 1);
+  lx_ref(L, rt_of(L)->r_closer);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {{"close_with_scope", l_close_with_scope},
+                                     {"set_closer", l_set_closer},
+                                     {"scope", l_scope},
                                      {"keep_scope", l_keep_scope},
                                      {"timeout", l_timeout},
                                      {"timeout_at", l_timeout_at},

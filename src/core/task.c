@@ -223,6 +223,15 @@ static int k_children(lua_State *L, int status, lua_KContext ctx) {
   return conclude(L, t, own_scope(t), 1);
 }
 
+static int k_closed(lua_State *L, int status, lua_KContext ctx) {
+  task *t = (task *)ctx;
+  scope *own = own_scope(t);
+
+  if (status != LUA_OK && status != LUA_YIELD) scope_body_failed(L, own);
+  if (scope_must_join(t, own)) return park(L, t, &t->wait, &op_join, k_children);
+  return conclude(L, t, own, 1);
+}
+
 static int k_body(lua_State *L, int status, lua_KContext ctx) {
   task *t = (task *)ctx;
   int ok = status == LUA_OK || status == LUA_YIELD;
@@ -232,8 +241,9 @@ static int k_body(lua_State *L, int status, lua_KContext ctx) {
     own = scope_of_task(t); /* a memory error left scopes open */
   if (own == NULL) return conclude(L, t, NULL, ok);
   if (!ok) scope_body_failed(L, own);
-  if (scope_must_join(t, own)) return park(L, t, &t->wait, &op_join, k_children);
-  return conclude(L, t, own, 1);
+  if (scope_push_closers(L, own))
+    return k_closed(L, lua_pcallk(L, 1, 0, 1, ctx, k_closed), ctx);
+  return k_closed(L, LUA_OK, ctx);
 }
 
 static int task_main(lua_State *L) { /* fn, args... */
