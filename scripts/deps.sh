@@ -101,7 +101,7 @@ fi
 
 say "installing them with ${as_root:+sudo }apt-get"
 apt() {
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
     -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 apt update ||
