@@ -192,17 +192,45 @@ static size_t plain_point(char *s, size_t len) {
   return n;
 }
 
+/* A number with few digits after the point, as most are. v = t / 10^k is one
+** rounding of two exact numbers, so "t with k decimals" reads back as v, and
+** no shorter text did. 0 when it is not that simple. */
+static size_t few_decimals(char out[32], double v) {
+  double unit = 10;
+  int k;
+
+  if (!(fabs(v) < 1e7 && fabs(v) >= 1e-4)) return 0;
+  for (k = 1; k <= 8; k++, unit *= 10) {
+    double t = nearbyint(v * unit);
+    uint64_t digits;
+    size_t len;
+    int i;
+    if (t / unit != v) continue;
+    digits = (uint64_t)fabs(t);
+    out[0] = '-';
+    len = (size_t)(v < 0) +
+          int_text(out + (v < 0), (int64_t)(digits / (uint64_t)unit));
+    out[len] = '.';
+    for (i = k; i > 0; i--, digits /= 10)
+      out[len + (size_t)i] = (char)('0' + digits % 10);
+    return len + 1 + (size_t)k;
+  }
+  return 0;
+}
+
 size_t float_text(char out[32], double v) {
   int precision, len = 0;
+  size_t n;
 
   if (isnan(v)) return (size_t)(memcpy(out, "NaN", 3), 3);
   if (isinf(v)) {
-    size_t n = v < 0 ? 9 : 8;
+    n = v < 0 ? 9 : 8;
     memcpy(out, v < 0 ? "-Infinity" : "Infinity", n);
     return n;
   }
   if (v == floor(v) && fabs(v) < 1e15 && (v != 0 || !signbit(v)))
     return int_text(out, (int64_t)v);
+  if ((n = few_decimals(out, v)) > 0) return n;
   for (precision = 15; precision <= 17; precision++) {
     len = snprintf(out, 32, "%.*g", precision, v);
     if (strtod(out, NULL) == v) break;

@@ -67,20 +67,30 @@ static void write_escape(buf *out, unsigned char c) {
 static int write_string(writer *w, const char *s, size_t len) {
   const unsigned char *p = (const unsigned char *)s, *end = p + len;
   const unsigned char *start = p;
+  char *to;
 
+  p = plain_end(p, end);
+  if (p == end) { /* nothing to escape, as mostly */
+    if ((to = buf_grow(w->out, len + 2)) == NULL) return 1;
+    to[0] = '"';
+    memcpy(to + 1, s, len);
+    to[len + 1] = '"';
+    w->out->len += len + 2;
+    return 1;
+  }
   buf_byte(w->out, '"');
   for (;;) {
     int n;
-    p = plain_end(p, end);
     if (p < end && *p >= 0x80) {
       if ((n = utf8_step(p, end)) == 0) return fail(w, "a string not in UTF-8");
-      p += n;
+      p = plain_end(p + n, end);
       continue;
     }
     buf_append(w->out, start, (size_t)(p - start));
     if (p == end) break;
     write_escape(w->out, *p++);
     start = p;
+    p = plain_end(p, end);
   }
   buf_byte(w->out, '"');
   return 1;
