@@ -1,5 +1,6 @@
 # neap -- everything is built into $(B), nothing outside of it is touched.
-# Yours to set: CC CFLAGS LDFLAGS LUA PREFIX DESTDIR B WERROR.
+# Yours to set: CC CFLAGS LDFLAGS LUA PREFIX DESTDIR B; WERROR=1 makes warnings
+# errors, V=1 shows the commands.
 
 LUA ?= lua5.4
 BUSTED ?= $(LUA) /usr/bin/busted
@@ -43,15 +44,17 @@ strangers := $(addprefix $(B)/spec/capi/,stranger.so newer.so older.so other.so)
 harness := $(B)/test/value.so
 strangers += $(harness)
 
+told = $(if $(V),,@printf '  %-4s %s\n' $(1) $@; )
+
 all: $(modules) ## build both modules (the default)
 
 $(B)/neap/core.so: $(call object,$(base) $(run) $(core))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ $(UV_LIBS)
+	$(call told,LINK)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ $(UV_LIBS)
 
 $(B)/neap/pg/core.so: $(call object,$(base) $(pg))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ $(PQ_LIBS) -lm
+	$(call told,LINK)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ $(PQ_LIBS) -lm
 
 $(B)/src/run/%.o: ROOM = -DNEAP_CORE $(UV_CFLAGS)
 $(B)/src/core/%.o: ROOM = -DNEAP_CORE $(UV_CFLAGS)
@@ -60,18 +63,18 @@ $(B)/test/c/%.o: ROOM = -DNEAP_CORE $(UV_CFLAGS)
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(call told,CC)$(CC) $(FLAGS) -MMD -MP -c -o $@ $<
 
 # C tests take from the rooms without Lua what they need.
 $(B)/test/rooms.a: $(call object,$(base) $(run))
 	@mkdir -p $(@D) && rm -f $@
-	$(AR) rcs $@ $^
+	$(call told,AR)$(AR) rcs $@ $^
 $(B)/test/c/%: $(B)/test/c/%.o $(B)/test/rooms.a
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(UV_LIBS) $(LUA_LIBS) -ldl
+	$(call told,LINK)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(UV_LIBS) $(LUA_LIBS) -ldl
 
 $(B)/test/alone.so: tools/alone.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) -fno-sanitize=all -shared -o $@ $<
+	$(call told,CC)$(CC) $(FLAGS) -fno-sanitize=all -shared -o $@ $<
 
 # A stranger's module sees one header. The same file built against headers of
 # other times: one slot more, the last slot less, another ABI.
@@ -79,21 +82,21 @@ strange = $(CC) -std=c11 -fPIC -shared $(WARN) $(LUA_CFLAGS) $(CFLAGS) \
   $(SANITIZE) -o $@ $< $(LDFLAGS) -lpthread
 $(B)/spec/capi/stranger.so: spec/capi/stranger.c include/neap.h Makefile
 	@mkdir -p $(@D)
-	$(strange) -Iinclude
+	$(call told,CC)$(strange) -Iinclude
 $(B)/spec/capi/newer.so: later = s,.*since version 1,  void (*later)(void);&,
 $(B)/spec/capi/older.so: later = /(\*is_null)/d
 $(B)/spec/capi/other.so: later = s,neap\.capi\.1,neap.capi.2,
 $(B)/spec/capi/newer.so $(B)/spec/capi/older.so $(B)/spec/capi/other.so: \
   $(B)/spec/capi/%.so: spec/capi/stranger.c include/neap.h Makefile
 	@mkdir -p $(@D)/$*
-	sed '$(later)' include/neap.h >$(@D)/$*/neap.h
+	@sed '$(later)' include/neap.h >$(@D)/$*/neap.h
 	@! cmp -s include/neap.h $(@D)/$*/neap.h
-	$(strange) -I$(@D)/$* -Dluaopen_stranger=luaopen_$*
+	$(call told,CC)$(strange) -I$(@D)/$* -Dluaopen_stranger=luaopen_$*
 
 $(harness): $(call object,spec/pg/harness/value.c src/core/numeric.c $(base) \
   $(wildcard src/pg/value*.c src/pg/type_*.c src/pg/json*.c))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ -lm
+	$(call told,LINK)$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -shared -o $@ $^ -lm
 
 -include $(patsubst %.o,%.d,$(call object,$(base) $(run) $(core) $(pg) $(test) \
   spec/pg/harness/value.c))
@@ -106,8 +109,9 @@ deps: ## install what is missing from Debian's packages
 	@scripts/deps.sh all
 
 # These targets install first what they need. pkg-config may only be asked
-# after that: hence the second make.
-again = @$(MAKE) --no-print-directory
+# after that: hence the second make, which takes all processors.
+again = @+$(MAKE) --no-print-directory \
+  $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 in_tree = LUA='$(LUA)' LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
   LUA_CPATH='$(CURDIR)/$(B)/?.so;;'
 
@@ -140,7 +144,10 @@ lint: ## layers, static state, luacheck, every warning an error
 	$(LUA) tools/statics.lua $(B)/lint
 	$(LUACHECK) -q lua spec examples bench tools test .busted
 
-check: lint test asan ## what CI runs
+check: ## lint, test, asan
+	$(again) lint
+	$(again) test
+	$(again) asan
 
 asan: ## the suite under the address and undefined-behaviour sanitizers
 	@scripts/deps.sh build test asan
