@@ -232,7 +232,6 @@ const char *pg_put(lua_State *L, int idx, pg_oid oid, buf *out, int *format) {
     out->len = start;
     *format = 0;
     wrong = pg_text_of(L, idx, out);
-    buf_byte(out, '\0');
   }
   if (wrong != NULL) out->len = start;
   else if (out->failed) luaL_error(L, "not enough memory");

@@ -47,10 +47,10 @@ const pg_type *pg_type_of(pg_oid oid);
 const pg_type *pg_type_named(const char *name); /* "int8", "text[]"; NULL */
 
 /* One parameter at idx for a parameter of type oid, appended to out. *format
-** is 0 text, 1 binary. Text ends with a NUL byte that is part of out->len,
-** since libpq takes it as a C string. Returns NULL or what is wrong (see
+** is 0 text, 1 binary. Text has no zero byte in it, and none at its end, which
+** libpq wants: the caller appends it. Returns NULL or what is wrong (see
 ** pg_encode); out->len is then as it was, and the text may lie on the Lua
-** stack. A Lua string may go to any type except bool: it is sent as text where
+** stack. Needs a few free stack slots, as any function called by Lua has. A Lua string may go to any type except bool: it is sent as text where
 ** the type is not a string. The value must not be nil or null: the caller
 ** sends NULL itself. */
 const char *pg_put(lua_State *L, int idx, pg_oid oid, buf *out, int *format);

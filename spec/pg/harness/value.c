@@ -86,10 +86,6 @@ static int l_encode(lua_State *L) {
     buf_fini(&out);
     return 2;
   }
-  if (format == 0) { /* without the NUL, which must be there */
-    if (out.data[out.len - 1] != '\0') return luaL_error(L, "no NUL");
-    out.len--;
-  }
   lua_pushlstring(L, out.data + 6, out.len - 6);
   lua_pushstring(L, format == 0 ? "text" : "binary");
   buf_fini(&out);
