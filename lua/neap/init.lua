@@ -33,7 +33,14 @@ for _, name in ipairs {
   neap[name] = core[name]
 end
 
-for name, fn in pairs(combine) do neap[name] = fn end
+for _, room in ipairs {
+  combine, require "neap.complete", (require "neap.sync"),
+} do
+  for name, fn in pairs(room) do neap[name] = fn end
+end
+
+neap.gen = require("neap.gen").new
+neap.stream = require("neap.stream").new
 
 local Defer = {
   __close = function(self) core.shield(self.limit, self.fn) end,

@@ -3,7 +3,8 @@
 **
 ** K1  While somebody waits nothing is free: a release hands over directly.
 ** K2  lock.owner is set if and only if the lock is in rt.held.
-** K3  A guard releases once: by release(), by <close>, whichever comes first.
+** K3  A guard releases once, by release() or by <close>, and only what its own
+**     task holds: letting go in between (a condition does) is no error.
 */
 #include "core/fault.h"
 #include "core/hook.h"
@@ -15,7 +16,6 @@ typedef struct lock {
   list waiters;
   node held; /* in rt.held */
   task *owner;
-  unsigned turn; /* counts the acquisitions: a guard knows its own */
   int broken;
 } lock;
 
@@ -26,7 +26,6 @@ typedef struct semaphore {
 } semaphore;
 
 typedef struct guard { /* user value 1: the lock or semaphore */
-  unsigned turn;
   int is_lock, over;
 } guard;
 
@@ -42,7 +41,6 @@ static semaphore *check_semaphore(lua_State *L, int idx) {
 
 static void own(rt *r, lock *k, task *t) {
   k->owner = t;
-  k->turn++;
   if (t->holds < 255) t->holds++;
   list_append(&r->held, &k->held);
 }
@@ -96,10 +94,9 @@ static void insert_guard(lua_State *L, int is_lock) {
   lua_insert(L, 2);
 }
 
-static int give_guard(lua_State *L, unsigned turn) {
+static int give_guard(lua_State *L) {
   guard *g = lua_touserdata(L, 2);
 
-  g->turn = turn;
   g->over = 0;
   lua_pushvalue(L, 2);
   return 1;
@@ -114,7 +111,7 @@ static int broken(lua_State *L) {
 static int k_lock_acquire(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == NEAP_ECLOSED) return broken(L);
-  return give_guard(L, ((lock *)lua_touserdata(L, 1))->turn);
+  return give_guard(L);
 }
 
 static const neap_op op_lock = {"lock:acquire", park_abort_listed};
@@ -153,7 +150,7 @@ static int l_lock_try_acquire(lua_State *L) {
   if (k->owner != NULL) return lua_pushboolean(L, 0), 1;
   insert_guard(L, 1);
   own(t->owner->r, k, t);
-  return give_guard(L, k->turn);
+  return give_guard(L);
 }
 
 static int l_lock_release(lua_State *L) {
@@ -191,7 +188,7 @@ static void semaphore_hand_out(semaphore *s) {
 static int k_semaphore_acquire(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   (void)ctx;
-  return give_guard(L, 0);
+  return give_guard(L);
 }
 
 static const neap_op op_semaphore = {"semaphore:acquire", park_abort_listed};
@@ -222,7 +219,7 @@ static int l_semaphore_try_acquire(lua_State *L) {
   if (s->value <= 0) return lua_pushboolean(L, 0), 1;
   insert_guard(L, 0);
   s->value--;
-  return give_guard(L, 0);
+  return give_guard(L);
 }
 
 static void semaphore_release(lua_State *L, semaphore *s) {
@@ -291,7 +288,7 @@ static void guard_end(lua_State *L, int idx) {
   lua_getiuservalue(L, idx, 1);
   if (g->is_lock) {
     lock *k = check_lock(L, -1);
-    if (k->owner != NULL && k->turn == g->turn) lock_release(rt_of(L), k);
+    if (k->owner != NULL && k->owner == task_of(L)) lock_release(rt_of(L), k);
   } else
     semaphore_release(L, check_semaphore(L, -1));
   lua_pop(L, 1);

@@ -405,7 +405,19 @@ static int l_set_closer(lua_State *L) {
   return 0;
 }
 
+/* core.scope_mark(): tells whether scopes were opened in between; the implicit
+** scope of the task does not count. */
+static int l_scope_mark(lua_State *L) {
+  task *t = task_of(L);
+  scope *s = t ? t->current : NULL;
+
+  if (s != NULL && s->kind == SCOPE_TASK) s = s->parent;
+  lua_pushlightuserdata(L, s);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"close_with_scope", l_close_with_scope},
+                                     {"scope_mark", l_scope_mark},
                                      {"set_closer", l_set_closer},
                                      {"scope", l_scope},
                                      {"keep_scope", l_keep_scope},
