@@ -19,7 +19,7 @@ char *buf_grow(buf *b, size_t n) {
     b->failed = 1;
     return NULL;
   }
-  if (b->len + n > b->cap) {
+  if (b->data == NULL || b->len + n > b->cap) {
     size_t cap = b->cap ? b->cap * 2 : 256;
     char *data;
     while (cap < b->len + n) cap *= 2;
