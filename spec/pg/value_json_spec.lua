@@ -40,6 +40,8 @@ describe("reading JSON", function()
       is_number(v, text)
     end
     assert.are.equal("1" .. ("0"):rep(400), tostring(read "1e400"))
+    assert.are.equal("[1,1" .. ("0"):rep(400) .. ",0.1,2]",
+      write(read("[1,1e400,0.1" .. ("0"):rep(100) .. ",2]")))
     math.randomseed(3)
     for _ = 1, 5000 do
       local v = string.unpack(">d", string.pack(">I8", math.random(0)))

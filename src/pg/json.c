@@ -157,6 +157,7 @@ static int push_big(reader *r, const char *s, size_t len, int integral) {
   decimal *d;
 
   if (!integral) {
+    int top = lua_gettop(L);
     char text[64];
     const char *number = text;
     if (len < sizeof text) {
@@ -169,6 +170,7 @@ static int push_big(reader *r, const char *s, size_t len, int integral) {
       if (number != text) lua_remove(L, -2);
       return 1;
     }
+    lua_settop(L, top);
   }
   d = pg_class_new(L, PG_NUMERIC, decimal_size(decimal_parse_room(len)));
   if (decimal_parse(d, s, len) < 0) return fail(r, "a number out of range");

@@ -17,7 +17,10 @@ typedef struct reader {
   scan s;
   const pg_type *type, *element;
   size_t len;
-  int null, depth; /* stack index of null; open braces */
+  int null;  /* stack index */
+  int depth; /* open braces */
+  int leaf;  /* depth at which the items are, 0 when none was seen */
+  lua_Integer length[ARRAY_DIMS + 1]; /* of each depth, -1 when not known */
 } reader;
 
 static void garbage(reader *r) { pg_garbage(r->L, r->type, r->len, 1); }
@@ -61,21 +64,30 @@ static void read_item(reader *r) {
   else r->element->from_text(L, r->element, start, len);
 }
 
-/* Behind an opening brace. */
+/* Behind an opening brace. Rows are of one length, items at one depth. */
 static void read_level(reader *r) {
   lua_State *L = r->L;
-  lua_Integer n = 0;
+  lua_Integer n = 0, *length;
 
   if (++r->depth > ARRAY_DIMS) garbage(r);
-  lua_createtable(L, 4, 1);
+  length = &r->length[r->depth];
+  lua_createtable(L, *length > 0 ? (int)*length : 4, 1);
   if (!scan_char(&r->s, '}')) {
     do {
-      if (scan_char(&r->s, '{')) read_level(r);
-      else read_item(r);
+      if (scan_char(&r->s, '{')) {
+        if (r->depth == r->leaf) garbage(r);
+        read_level(r);
+      } else {
+        if (r->leaf == 0) r->leaf = r->depth;
+        if (r->depth != r->leaf) garbage(r);
+        read_item(r);
+      }
       lua_rawseti(L, -2, ++n);
     } while (scan_char(&r->s, ','));
     if (!scan_char(&r->s, '}')) garbage(r);
   }
+  if ((*length >= 0 && *length != n) || (n == 0 && r->depth > 1)) garbage(r);
+  *length = n;
   lua_pushinteger(L, n);
   lua_setfield(L, -2, "n");
   pg_class_push(L, PG_ARRAY);
@@ -111,6 +123,7 @@ void array_from_text(lua_State *L, const pg_type *type, const char *p,
                      size_t len) {
   array_shape shape;
   reader r;
+  int i;
 
   r.L = L;
   r.s.p = p;
@@ -118,7 +131,8 @@ void array_from_text(lua_State *L, const pg_type *type, const char *p,
   r.type = type;
   r.element = pg_type_of(type->element);
   r.len = len;
-  r.depth = 0;
+  r.depth = r.leaf = 0;
+  for (i = 0; i <= ARRAY_DIMS; i++) r.length[i] = -1;
   shape.dims = 0;
   luaL_checkstack(L, ARRAY_DIMS + 16, "array");
   neap_->push_null(L);
