@@ -34,7 +34,8 @@ for _, name in ipairs {
 end
 
 for _, room in ipairs {
-  combine, require "neap.complete", (require "neap.sync"),
+  combine, require "neap.complete", require "neap.sync",
+  (require "neap.supervisor"),
 } do
   for name, fn in pairs(room) do neap[name] = fn end
 end
