@@ -485,7 +485,7 @@ static int l_emitter_emit(lua_State *L) {
   lua_pushinteger(L, ran);  /* base + 4 */
   lua_rotate(L, 2, 3);      /* scope, handles, count come to 2, 3, 4 */
   lua_settop(L, 4);
-  if (scope_must_join(t, s)) return park(L, t, &t->wait, &op_join, k_emit);
+  if (scope_must_join(L, t, s)) return park(L, t, &t->wait, &op_join, k_emit);
   return park_finish(L, finish_emit(L, e, t, s));
 }
 

@@ -22,7 +22,7 @@ enum { PLAIN_ERROR = -1 };
 
 /* Did the coroutine leave a scope open that it opened? Its tasks go to the
 ** enclosing one. */
-static int scopes_left_open(task *t, scope *outer) {
+static int scopes_left_open(lua_State *L, task *t, scope *outer) {
   if (likely(t->current == outer)) return 0;
   if (outer == t->owner) { /* the task got its implicit scope meanwhile */
     scope *s = t->current;
@@ -30,7 +30,7 @@ static int scopes_left_open(task *t, scope *outer) {
     outer = s;
     if (t->current == outer) return 0;
   }
-  scope_leave_to(t, outer);
+  scope_leave_to(L, t, outer);
   return 1;
 }
 
@@ -40,7 +40,7 @@ static int come_back(lua_State *L, lua_State *co, task *t, scope *outer,
                      int status, int nres) {
   if (t != NULL) {
     mark(co) = NULL;
-    if (unlikely(scopes_left_open(t, outer)) && status == LUA_YIELD) {
+    if (unlikely(scopes_left_open(L, t, outer)) && status == LUA_YIELD) {
       lua_settop(co, 0);
       lua_resetthread(co);
       lua_pushliteral(L, "a coroutine cannot yield to its resumer while a "

@@ -30,6 +30,7 @@ enum task_state {
 #define T_ABANDONED 16u  /* never resumed again */
 #define T_INLINE 32u     /* may not wait: emit_sync */
 #define T_BLOCKED 64u    /* some call in the chain cannot be suspended */
+#define T_ENDING 128u    /* the body is over: no more children */
 
 /*
 ** T1  A task that has not ended owns the slot `anchor`, where the registry
@@ -60,6 +61,7 @@ enum scope_kind {
   SCOPE_GROUND,   /* background: failures are reported, siblings live on */
   SCOPE_TASK,     /* the implicit scope of a task */
   SCOPE_PLAIN, SCOPE_TIMEOUT, SCOPE_MOVE_ON, SCOPE_SHIELD,
+  SCOPE_BODY,     /* S4 */
   SCOPE_KEEP      /* failures are kept by the children: settle, emit */
 };
 
@@ -74,7 +76,10 @@ enum cancel_source {
 ** S2  Lua values of a scope (primary error, further ones, reason, its
 **     cancellation object) are in the side table under its address, from the
 **     first of them until the scope is closed.
-** S3  A scope is closed only when `live` is 0.
+** S3  A scope is closed only when `live` and `promised` are 0.
+** S4  A service scope (on_exit_cancel) runs its body in a scope of its own,
+**     SCOPE_BODY, right behind it in memory. As long as the body runs, a
+**     cancellation reaches that one only; `prop` keeps it for the children.
 */
 struct scope {
   scope *parent;
@@ -82,18 +87,19 @@ struct scope {
   task *body;      /* whose call it is; NULL for run and background */
   list children;   /* task.sibling */
   scope *cause;
-  scope *prop;     /* work list of a cancellation on its way */
+  scope *prop;     /* work list of a cancellation on its way; S4 */
   int64_t deadline; /* INT64_MAX: none */
   neap_timer timer;
   double limit;    /* seconds as given, for the message */
   const char *blocked_in; /* operation that the expiry interrupted */
   const char *name;
-  unsigned live, max;
+  unsigned live, max, promised; /* promised: places given to waiting spawns */
   unsigned char kind, source;
   unsigned cancelled : 1, expired : 1, closing : 1, closed : 1, failed : 1,
       interrupted : 1, on_exit_cancel : 1, group : 1, sided : 1, waiting : 1,
       unwound : 1, /* the body ended by a cancellation */
-      closers : 1; /* objects to close when the body has ended */
+      closers : 1, /* objects to close when the body has ended */
+      cut : 1;     /* a cancellation from outside ended children early */
   list room; /* tasks that wait in a bounded spawn */
 };
 

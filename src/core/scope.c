@@ -60,6 +60,7 @@ scope *scope_of_task(task *t) {
 scope *scope_for_spawn(lua_State *L, task *t) {
   scope *s = t->current;
 
+  if (s->kind == SCOPE_BODY) return s->parent;
   if (s->body == t) return s;
   if ((s = scope_of_task(t)) == NULL) luaL_error(L, "not enough memory");
   return s;
@@ -91,6 +92,7 @@ static void drop_side(lua_State *L, scope *s) {
   int top = lua_gettop(L);
 
   if (!s->sided) return;
+  luaL_checkstack(L, 8, NULL);
   s->sided = 0;
   lx_ref(L, s->r->r_side);      /* top + 1 */
   lua_rawgetp(L, top + 1, s);   /* top + 2 */
@@ -114,6 +116,9 @@ void scope_keep_reason(lua_State *L, scope *s, int idx) {
 
 /* --- cancellation --- */
 
+/* S4: its children are not cancelled before its body has ended. */
+static int is_serving(const scope *s) { return s->on_exit_cancel && !s->closing; }
+
 /* Does cancellation of s reach t, or is there a shield between? Marks the
 ** scopes of t that it reaches and puts them on the work list. */
 static int mark_chain(task *t, scope *s, scope *cause, scope **work) {
@@ -122,6 +127,10 @@ static int mark_chain(task *t, scope *s, scope *cause, scope **work) {
   for (x = t->current; x != s; x = x->parent)
     if (x->kind == SCOPE_SHIELD) from = x->parent;
   for (x = from; x != s; x = x->parent) {
+    if (unlikely(is_serving(x))) {
+      x->prop = cause;
+      continue;
+    }
     x->cause = cause;
     x->prop = *work;
     *work = x;
@@ -130,10 +139,15 @@ static int mark_chain(task *t, scope *s, scope *cause, scope **work) {
 }
 
 static void propagate(scope *s, scope *cause) {
-  scope *work = s;
+  scope *work = NULL;
 
-  s->cause = cause;
-  s->prop = NULL;
+  if (is_serving(s)) {
+    s->prop = cause;
+  } else {
+    s->cause = cause;
+    s->prop = NULL;
+    work = s;
+  }
   if (s->body != NULL && mark_chain(s->body, s, cause, &work))
     park_interrupt(s->body);
   while (work != NULL) {
@@ -151,7 +165,7 @@ int scope_cancel(scope *s, int source) {
   if (s->cancelled || s->closed) return 0;
   s->cancelled = 1;
   s->source = (unsigned char)source;
-  if (s->cause == NULL) propagate(s, s);
+  if (s->cause == NULL && !(is_serving(s) && s->prop != NULL)) propagate(s, s);
   return 1;
 }
 
@@ -252,6 +266,14 @@ int scope_is_cancellation(lua_State *L, rt *r, int idx, scope **of) {
   return 1;
 }
 
+int scope_is_own(const task *t, const scope *of) {
+  const scope *s = t->current;
+
+  if (of == NULL || !of->cancelled) return 0;
+  while (s != NULL && s != of) s = s->parent;
+  return s == of;
+}
+
 /* --- failures --- */
 
 static void fail(lua_State *L, scope *s, task *child) {
@@ -322,18 +344,29 @@ void scope_child_failed(lua_State *L, scope *s, task *child) {
   }
 }
 
-static void wake_room(scope *s) {
-  if (!list_empty(&s->room)) wait_wake(wait_of(list_shift(&s->room)), 0);
+static void wake_if_empty(scope *s) {
+  if (s->live > 0 || s->promised > 0 || !s->waiting) return;
+  s->waiting = 0;
+  wait_wake(&s->body->wait, 0);
 }
 
 void scope_child_ended(scope *s, task *child) {
   node_remove(&child->sibling);
   s->live--;
-  wake_room(s);
-  if (s->live == 0 && s->waiting) {
-    s->waiting = 0;
-    wait_wake(&s->body->wait, 0);
+  if (unlikely(!list_empty(&s->room))) { /* its place goes to who waits */
+    s->promised++;
+    wait_wake(wait_of(list_shift(&s->room)), 0);
   }
+  wake_if_empty(s);
+}
+
+int scope_is_full(const scope *s) {
+  return s->max != 0 && s->live + s->promised >= s->max;
+}
+
+void scope_promise_kept(scope *s) {
+  s->promised--;
+  wake_if_empty(s);
 }
 
 /* --- the end --- */
@@ -360,6 +393,7 @@ void scope_add_closer(lua_State *L, scope *s, int idx) {
 
 int scope_push_closers(lua_State *L, scope *s) {
   if (likely(!s->closers)) return 0;
+  luaL_checkstack(L, 8, NULL);
   s->closers = 0;
   lx_ref(L, s->r->r_closer);
   lua_rawgeti(L, -1, 1);
@@ -370,36 +404,62 @@ int scope_push_closers(lua_State *L, scope *s) {
   return 1;
 }
 
-/* An error that no pcall of ours saw (lack of memory in closing a scope) left
-** `inner` open: what it owns goes to s. */
-static void adopt(scope *s, scope *inner) {
-  timer_stop(&s->r->loop, &inner->timer);
-  inner->closed = 1;
-  LIST_EACH_SAFE(n, &inner->children) {
+/* The scope through which cancellation reached c is gone: its own is now. */
+static void stay_cancelled(task *c, scope *heir) {
+  scope *own = scope_of_task(c);
+
+  if (own == NULL) { /* no memory: then all of it */
+    scope_cancel(heir, SRC_PARENT);
+    return;
+  }
+  if (!own->cancelled) own->source = SRC_PARENT;
+  own->cancelled = 1;
+  propagate(own, own);
+}
+
+void scope_dissolve(lua_State *L, scope *s, scope *heir) {
+  if (s->failed) { /* nobody will raise it */
+    push_side(L, s);
+    lua_rawgeti(L, -1, SIDE_PRIMARY);
+    hook_report(L, s->r, "secondary", s->body);
+    lua_pop(L, 2);
+  }
+  scope_forget(L, s);
+  s->closed = 1;
+  while (!list_empty(&s->room))
+    wait_wake(wait_of(list_shift(&s->room)), NEAP_ECLOSED);
+  LIST_EACH_SAFE(n, &s->children) {
     task *c = container_of(n, task, sibling);
     scope **at = &c->current;
-    while (*at != inner) at = &(*at)->parent;
-    *at = s;
-    c->owner = s;
+    while (*at != s) at = &(*at)->parent;
+    *at = heir;
+    c->owner = heir;
     node_remove(n);
-    list_append(&s->children, n);
-    s->live++;
+    list_append(&heir->children, n);
+    heir->live++;
+    if (s->cause != NULL && heir->cause == NULL) stay_cancelled(c, heir);
   }
 }
 
-void scope_leave_to(task *t, scope *s) {
+void scope_leave_to(lua_State *L, task *t, scope *s) {
   while (t->current != s) {
     scope *inner = t->current;
-    adopt(s, inner);
+    scope_dissolve(L, inner, s);
     t->current = inner->parent;
   }
 }
 
-int scope_must_join(task *t, scope *s) {
-  if (unlikely(t->current != s)) scope_leave_to(t, s);
+int scope_must_join(lua_State *L, task *t, scope *s) {
+  if (unlikely(t->current != s)) scope_leave_to(L, t, s);
+  if (unlikely(is_serving(s))) {
+    s->closing = 1;
+    if (s->prop != NULL)
+      propagate(s, s->prop);
+    else if (s->live > 0)
+      scope_cancel(s, SRC_PARENT);
+  }
   s->closing = 1;
-  if (s->live == 0) return 0;
-  if (s->on_exit_cancel) scope_cancel(s, SRC_PARENT);
+  if (s->live == 0 && s->promised == 0) return 0;
   s->waiting = 1;
   t->wait.flags = 0;
   return 1;
@@ -485,8 +545,10 @@ int scope_close(lua_State *L, task *t, scope *s) {
   luaL_checkstack(L, 20, NULL);
   if (s->failed)
     push_failures(L, s, timed_out);
+  else if (timed_out && s->kind == SCOPE_SHIELD) /* hidden from the parent */
+    push_timeout(L, s);
   else if (s->parent->cause != NULL && s->kind != SCOPE_TASK &&
-           (s->unwound || s->interrupted)) {
+           (s->unwound || s->interrupted || s->cut)) {
     s->parent->cause->interrupted = 1;
     push_cancellation(L, s->parent->cause);
   } else if (timed_out)
@@ -497,7 +559,7 @@ int scope_close(lua_State *L, task *t, scope *s) {
   timer_stop(&s->r->loop, &s->timer);
   s->closed = 1;
   t->current = s->parent;
-  t->swallows = 0;
+  if (t->current->cause == NULL) t->swallows = 0;
   return raise;
 }
 

@@ -30,6 +30,8 @@ int scope_set_deadline(scope *s, int64_t when);
 int scope_raise(lua_State *L, task *t);
 /* Is the value at idx a cancellation object? Of which open scope, or NULL. */
 int scope_is_cancellation(lua_State *L, rt *r, int idx, scope **of);
+/* Is `of` a cancelled scope that t is in: is its cancellation t's own? */
+int scope_is_own(const task *t, const scope *of);
 
 /* The body of s ended with the error on top: keep or convert it, cancel the
 ** children. Pops the error. */
@@ -39,13 +41,25 @@ void scope_child_failed(lua_State *L, scope *s, task *child);
 /* A child has ended: unlink it. */
 void scope_child_ended(scope *s, task *child);
 
+/* Bounded scopes. Who waits for a place is promised one, and keeps the scope
+** open; scope_promise_kept() when it has been used, or is not needed. */
+int scope_is_full(const scope *s);
+void scope_promise_kept(scope *s);
+/* Spawn the function and nargs arguments on top into s, as `return
+** scope_spawn(L, s, n, k)`: waits while s is full, and k calls
+** scope_spawn_promised() with the same values on top. */
+int scope_spawn(lua_State *L, scope *s, int nargs, lua_KFunction k);
+int scope_spawn_promised(lua_State *L, scope *s, int nargs, int status);
+
 /* Must the body wait for children? Then `return park(L, t, &t->wait, &op_join,
 ** k)`. Adopts scopes that a memory error left open inside s. */
-int scope_must_join(task *t, scope *s);
+int scope_must_join(lua_State *L, task *t, scope *s);
 
 /* Leave the scopes that are open inside s without their ends having run: what
 ** they own goes to s. */
-void scope_leave_to(task *t, scope *s);
+void scope_leave_to(lua_State *L, task *t, scope *s);
+/* End s without its end having run: what it owns goes to `heir`. */
+void scope_dissolve(lua_State *L, scope *s, scope *heir);
 
 /* Objects that were left open in the body of s (iterators, streams) are closed
 ** when it has ended, before its children are waited for. Push the function

@@ -27,9 +27,13 @@ static int conclude(lua_State *L, task *t, scope *s) {
 }
 
 static int k_joined(lua_State *L, int status, lua_KContext ctx) {
+  scope *s = lua_touserdata(L, 1);
+  task *t = task_of(L);
+
   (void)status;
   (void)ctx;
-  return conclude(L, task_of(L), lua_touserdata(L, 1));
+  if (scope_must_join(L, t, s)) return park(L, t, &t->wait, &op_join, k_joined);
+  return conclude(L, t, s);
 }
 
 static int k_closed(lua_State *L, int status, lua_KContext ctx) {
@@ -37,7 +41,7 @@ static int k_closed(lua_State *L, int status, lua_KContext ctx) {
   task *t = task_of(L);
 
   if (status != LUA_OK && status != LUA_YIELD) scope_body_failed(L, s);
-  if (scope_must_join(t, s)) return park(L, t, &t->wait, &op_join, k_joined);
+  if (scope_must_join(L, t, s)) return park(L, t, &t->wait, &op_join, k_joined);
   return conclude(L, t, s);
 }
 
@@ -53,19 +57,21 @@ static int k_body(lua_State *L, int status, lua_KContext ctx) {
   return k_closed(L, LUA_OK, ctx);
 }
 
-/* fn and its arguments stand from index `fn` on, all below may be dropped.
-** With `pass` the scope is the first argument of fn. */
-static int call_in_scope(lua_State *L, task *t, int fn, int kind, int pass,
+#define PASS 1    /* the scope is the first argument of fn */
+#define SERVICE 2 /* on_exit="cancel": rt.h, S4 */
+
+/* fn and its arguments stand from index `fn` on, all below may be dropped. */
+static int call_in_scope(lua_State *L, task *t, int fn, int kind, int how,
                          scope **out) {
   rt *r = t->owner->r;
   int n = lua_gettop(L) - fn, status; /* arguments */
   scope *s;
 
   luaL_checkstack(L, 12, NULL);
-  s = lx_new(L, r, CLASS_SCOPE, sizeof *s, 1);
+  s = lx_new(L, r, CLASS_SCOPE, sizeof *s * (how & SERVICE ? 2 : 1), 1);
   lua_pushcfunction(L, fault_handler);
   lua_rotate(L, fn, 2);
-  if (pass) {
+  if (how & PASS) {
     lua_pushvalue(L, fn);
     lua_insert(L, fn + 3);
     n++;
@@ -79,6 +85,10 @@ static int call_in_scope(lua_State *L, task *t, int fn, int kind, int pass,
     lua_pop(L, fn - 1);
   }
   scope_init(s, r, t->current, t, kind);
+  if (how & SERVICE) {
+    s->on_exit_cancel = 1;
+    scope_init(s + 1, r, s, t, SCOPE_BODY);
+  }
   if (out != NULL) {
     *out = s;
     return n;
@@ -91,7 +101,7 @@ static int call_in_scope(lua_State *L, task *t, int fn, int kind, int pass,
 static int run_in_scope(lua_State *L, task *t, scope *s, int n) {
   int status;
 
-  t->current = s;
+  t->current = s->on_exit_cancel ? s + 1 : s;
   status = lua_pcallk(L, n, LUA_MULTRET, 2, (lua_KContext)s, k_body);
   return k_body(L, status, (lua_KContext)s);
 }
@@ -184,15 +194,19 @@ static int l_scope(lua_State *L) {
                          "neap.scope: option 'max' must be a whole number");
     on_exit = options_choice(L, 1, "neap.scope", "on_exit", exits, 0);
     group = options_choice(L, 1, "neap.scope", "errors", errors, 0);
-    if (lua_getfield(L, 1, "name") != LUA_TNIL) name = luaL_checkstring(L, -1);
+    if (lua_getfield(L, 1, "name") != LUA_TNIL &&
+        lua_type(L, -1) != LUA_TSTRING)
+      return fault_error(L, "invalid",
+                         "neap.scope: option 'name' must be a string, got a %s",
+                         luaL_typename(L, -1));
+    name = lua_tostring(L, -1);
     lua_replace(L, 1); /* the scope keeps it */
   }
   lx_check_callable(L, fn);
   t = park_enter(L, "neap.scope");
-  n = call_in_scope(L, t, fn, SCOPE_PLAIN, 1, &s);
+  n = call_in_scope(L, t, fn, SCOPE_PLAIN, PASS | (on_exit ? SERVICE : 0), &s);
   s->name = name;
   s->max = (unsigned)max;
-  s->on_exit_cancel = on_exit & 1;
   s->group = group & 1;
   return run_in_scope(L, t, s, n);
 }
@@ -203,7 +217,16 @@ static int l_keep_scope(lua_State *L) {
 
   lx_check_callable(L, 1);
   t = park_enter(L, "neap.scope");
-  return call_in_scope(L, t, 1, SCOPE_KEEP, 1, NULL);
+  return call_in_scope(L, t, 1, SCOPE_KEEP, PASS, NULL);
+}
+
+/* core.supervised(fn, ...): failures of children are reported, no more. */
+static int l_supervised(lua_State *L) {
+  task *t;
+
+  lx_check_callable(L, 1);
+  t = park_enter(L, "neap.supervisor");
+  return call_in_scope(L, t, 1, SCOPE_GROUND, 1, NULL);
 }
 
 /* --- methods --- */
@@ -214,37 +237,42 @@ static scope *check_scope(lua_State *L) {
 
 static scope *check_open(lua_State *L, const char *what) {
   scope *s = check_scope(L);
-  if (s->closed || (s->closing && s->live == 0))
+  if (s->closed || (s->closing && s->live == 0 && s->promised == 0))
     fault_error(L, "closed", "%s: the scope has ended", what);
   return s;
 }
 
-static const neap_op op_room = {"scope:spawn (max reached)", park_abort_listed};
+static const neap_op op_room = {"spawn into a full scope", park_abort_listed};
 
-static int k_spawn(lua_State *L, int status, lua_KContext ctx);
-
-static int try_spawn(lua_State *L) {
-  scope *s = check_open(L, "scope:spawn");
-
-  if (s->max != 0 && s->live >= s->max) {
-    task *t = park_enter(L, "scope:spawn");
+int scope_spawn(lua_State *L, scope *s, int nargs, lua_KFunction k) {
+  if (unlikely(scope_is_full(s))) {
+    task *t = park_enter(L, "spawn into a full scope");
     list_append(&s->room, wait_node(&t->wait));
     t->wait.flags = 0;
-    return park(L, t, &t->wait, &op_room, k_spawn);
+    return park(L, t, &t->wait, &op_room, k);
   }
-  task_spawn(L, s->r, s, lua_gettop(L) - 2);
+  task_spawn(L, s->r, s, nargs);
+  return 1;
+}
+
+int scope_spawn_promised(lua_State *L, scope *s, int nargs, int status) {
+  if (status != NEAP_ECLOSED) scope_promise_kept(s);
+  if (s->closed) return fault_error(L, "closed", "spawn: the scope has ended");
+  task_spawn(L, s->r, s, nargs);
   return 1;
 }
 
 static int k_spawn(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
   (void)ctx;
-  return try_spawn(L);
+  return scope_spawn_promised(L, lua_touserdata(L, 1), lua_gettop(L) - 2,
+                              status);
 }
 
 static int l_scope_spawn(lua_State *L) {
+  scope *s = check_open(L, "scope:spawn");
+
   lx_check_callable(L, 2);
-  return try_spawn(L);
+  return scope_spawn(L, s, lua_gettop(L) - 2, k_spawn);
 }
 
 static int l_scope_cancel(lua_State *L) {
@@ -323,7 +351,7 @@ static int k_pcall(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L);
   if (t != NULL && scope_is_cancellation(L, t->owner->r, -1, &of) &&
-      of != NULL && of == t->current->cause)
+      scope_is_own(t, of))
     return lua_error(L);
   lua_pushboolean(L, 0);
   lua_insert(L, -2);
@@ -354,7 +382,7 @@ static int filter(lua_State *L) { /* error; upvalues: rt, handler */
   scope *of;
 
   if (t != NULL && scope_is_cancellation(L, t->owner->r, 1, &of) &&
-      of != NULL && of == t->current->cause)
+      scope_is_own(t, of))
     return 1;
   lua_pushvalue(L, lua_upvalueindex(2));
   lua_insert(L, 1);
@@ -421,6 +449,7 @@ static const luaL_Reg functions[] = {{"close_with_scope", l_close_with_scope},
                                      {"set_closer", l_set_closer},
                                      {"scope", l_scope},
                                      {"keep_scope", l_keep_scope},
+                                     {"supervised", l_supervised},
                                      {"timeout", l_timeout},
                                      {"timeout_at", l_timeout_at},
                                      {"move_on_after", l_move_on_after},

@@ -63,9 +63,8 @@ static unsigned slot_new(lua_State *L, rt *r) {
   return i;
 }
 
-/* The task in the slot has ended. With `whole` its coroutine may serve again.
-** Uses two stack slots of L, allocates nothing. */
-static void slot_leave(lua_State *L, rt *r, task *t, int whole) {
+void task_slot_leave(lua_State *L, task *t, int whole) {
+  rt *r = t->owner->r;
   unsigned i = t->anchor;
 
   lx_ref(L, r->r_anchor);
@@ -137,9 +136,9 @@ void task_joiner_leave(task *t, neap_wait *w) {
   node_remove(wait_node(w));
 }
 
-static void ended(rt *r, task *t, int state) {
+void task_ended(task *t, int state) {
   t->state = (unsigned char)state;
-  r->live--;
+  t->owner->r->live--;
   while (t->joiners != NULL) {
     neap_wait *w = t->joiners;
     task_joiner_leave(t, w);
@@ -160,6 +159,7 @@ static int finish(lua_State *L, task *t, scope *own, int state) {
   scope *owner = t->owner;
   int self, first = 2;
 
+  t->flags |= T_ENDING;
   if (t->holds) sync_break_locks(L, t);
   luaL_checkstack(L, 10, NULL);
   task_push(L, t);
@@ -169,18 +169,21 @@ static int finish(lua_State *L, task *t, scope *own, int state) {
     r->failed++;
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, self, 1); /* on top stays the error */
-    ended(r, t, state);
+    task_ended(t, state);
     scope_child_failed(L, owner, t);
   } else {
     if (state == TASK_CANCELLED) lua_settop(L, 1);
     keep_results(L, t, self, first);
-    ended(r, t, state);
+    task_ended(t, state);
   }
+  if (owner->cause != NULL &&
+      (state == TASK_CANCELLED || (own != NULL && own->cut)))
+    owner->cut = 1;
   free_own_scope(L, t, own);
   scope_child_ended(owner, t);
   *(task **)lua_getextraspace(L) = NULL;
   t->L = NULL;
-  slot_leave(L, r, t, 1); /* last: nobody can take it before we are back */
+  task_slot_leave(L, t, 1); /* last: nobody can take it before we are back */
   lua_settop(L, 0);
   return 0;
 }
@@ -204,8 +207,7 @@ static int conclude(lua_State *L, task *t, scope *own, int ok) {
   }
   if (ok) return finish(L, t, NULL, TASK_DONE);
   if (scope_is_cancellation(L, r, -1, &of)) {
-    if (of != NULL && of == t->current->cause)
-      return finish(L, t, NULL, TASK_CANCELLED);
+    if (scope_is_own(t, of)) return finish(L, t, NULL, TASK_CANCELLED);
     lua_settop(L, 2);
     fault_push(L, "stale_cancel", NULL,
                "a cancellation was raised again after its scope had ended");
@@ -228,7 +230,7 @@ static int k_closed(lua_State *L, int status, lua_KContext ctx) {
   scope *own = own_scope(t);
 
   if (status != LUA_OK && status != LUA_YIELD) scope_body_failed(L, own);
-  if (scope_must_join(t, own)) return park(L, t, &t->wait, &op_join, k_children);
+  if (scope_must_join(L, t, own)) return park(L, t, &t->wait, &op_join, k_children);
   return conclude(L, t, own, 1);
 }
 
@@ -259,65 +261,6 @@ static int task_main(lua_State *L) { /* fn, args... */
 
 /* --- the one resume --- */
 
-static int store_death(lua_State *L) { /* thread's error, task pointer */
-  task *t = lua_touserdata(L, 2);
-  scope *owner = t->owner, *own = own_scope(t);
-  rt *r = owner->r;
-
-  task_push(L, t); /* 3 */
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, 3, 1);
-  ended(r, t, TASK_FAILED);
-  r->failed++;
-  lua_pushvalue(L, 1);
-  scope_child_failed(L, owner, t);
-  free_own_scope(L, t, own);
-  scope_child_ended(owner, t);
-  t->L = NULL;
-  slot_leave(L, r, t, 0);
-  return 0;
-}
-
-/* The coroutine itself broke: lack of memory outside of any pcall. Children
-** that are alive go to the owner. */
-static void die(rt *r, task *t, lua_State *from) {
-  lua_State *L = r->slots[t->anchor].L;
-
-  while (t->current != t->owner) {
-    scope *s = t->current;
-    LIST_EACH_SAFE(n, &s->children) {
-      task *c = container_of(n, task, sibling);
-      scope **at = &c->current;
-      while (*at != s) at = &(*at)->parent;
-      *at = t->owner;
-      c->owner = t->owner;
-      node_remove(n);
-      list_append(&t->owner->children, n);
-      t->owner->live++;
-    }
-    timer_stop(&r->loop, &s->timer);
-    t->current = s->parent;
-    s->closed = 1;
-    if (s->kind == SCOPE_TASK) base_free(s);
-  }
-  *(task **)lua_getextraspace(L) = NULL;
-  lua_pushcfunction(from, store_death);
-  if (lua_checkstack(L, 1) && !lua_isnone(L, -1))
-    lua_xmove(L, from, 1);
-  else
-    lua_pushliteral(from, "not enough memory");
-  lua_pushlightuserdata(from, t);
-  if (lua_pcall(from, 2, 0, 0) != LUA_OK) lua_pop(from, 1);
-  if (t->L != NULL) { /* not even that: end it without a word in Lua */
-    scope *owner = t->owner;
-    if (t->state < TASK_DONE) ended(r, t, TASK_FAILED);
-    t->flags |= T_EMPTY;
-    r->slots[t->anchor].next = 0; /* the slot is lost, its task stays */
-    scope_child_ended(owner, t);
-    t->L = NULL;
-  }
-}
-
 static void resume(rt *r, task *t, lua_State *from) {
   lua_State *L;
   task *outer = r->current;
@@ -343,7 +286,7 @@ static void resume(rt *r, task *t, lua_State *from) {
       ready_push(&r->loop, (ready *)(void *)t);
     }
   } else if (unlikely(status != LUA_OK))
-    die(r, t, from);
+    task_die(from, t);
 }
 
 static void run_task(neap_loop *l, ready *item) {
@@ -385,6 +328,8 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   co = r->slots[r->slot_idle].L;
   if (unlikely(!lua_checkstack(co, nargs + 10)))
     luaL_error(L, "too many arguments to a task");
+  if (unlikely(lua_gethook(co) != lua_gethook(L)))
+    lua_sethook(co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
   i = slot_take(r, &r->slot_idle);
   r->idle_n--;
   lx_ref(L, r->r_anchor);
@@ -419,7 +364,7 @@ task *task_begin(lua_State *L, rt *r, scope *s, int nargs) {
   return t;
 }
 
-/* --- cancelling and giving up --- */
+/* --- cancelling --- */
 
 int task_cancel(task *t, int source) {
   scope *own;
@@ -427,79 +372,6 @@ int task_cancel(task *t, int source) {
   if (t->state >= TASK_DONE) return 0;
   if ((own = scope_of_task(t)) == NULL) return -1;
   return scope_cancel(own, source);
-}
-
-static int close_thread(lua_State *L) { /* thread: runs <close> without waits */
-  lua_State *co = lua_tothread(L, 1);
-  lua_resetthread(co);
-  return 0;
-}
-
-static void abandon(lua_State *L, rt *r, task *t) {
-  lua_State *co = r->slots[t->anchor].L;
-
-  park_abandon(t);
-  loop_unsleep(&r->loop, &t->timer);
-  t->flags |= T_ABANDONED;
-  lua_pushcfunction(L, close_thread);
-  lx_ref(L, r->r_threads);
-  lua_rawgeti(L, -1, t->anchor);
-  lua_remove(L, -2);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
-  if (t->holds) sync_break_locks(L, t);
-  while (t->current != t->owner) {
-    scope *s = t->current;
-    timer_stop(&r->loop, &s->timer);
-    t->current = s->parent;
-    s->closed = 1;
-    scope_forget(L, s);
-    if (s->kind == SCOPE_TASK) base_free(s);
-  }
-  *(task **)lua_getextraspace(co) = NULL;
-  t->L = NULL;
-  t->flags |= T_EMPTY;
-  lua_pushnil(L);
-  task_push(L, t);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, 1);
-  lua_pop(L, 1);
-  r->live--;
-  t->state = TASK_CANCELLED;
-  slot_leave(L, r, t, 0);
-  node_remove(&t->sibling);
-  t->owner->live--;
-}
-
-/* C coroutines stay: they put things in order. */
-static void drop_ready_tasks(neap_loop *l) {
-  ready **at = &l->head;
-
-  while (*at != NULL)
-    if ((*at)->kind == READY_TASK)
-      *at = (*at)->next;
-    else
-      at = &(*at)->next;
-  l->tail = at;
-}
-
-int task_abandon_all(lua_State *L, rt *r) {
-  unsigned i;
-  int n = 0;
-
-  drop_ready_tasks(&r->loop);
-  for (i = r->slot_n; i >= 1; i--) {
-    task *t;
-    lx_ref(L, r->r_anchor);
-    lua_rawgeti(L, -1, i);
-    t = lx_test(L, r, -1, CLASS_TASK);
-    lua_remove(L, -2);
-    if (t != NULL) {
-      abandon(L, r, t);
-      n++;
-    }
-    lua_pop(L, 1);
-  }
-  return n;
 }
 
 /* --- names --- */

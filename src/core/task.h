@@ -10,8 +10,7 @@
 /* Pop a function and nargs arguments, push the handle of a new task owned by
 ** s, which stands in the ready queue. */
 task *task_spawn(lua_State *L, rt *r, scope *s, int nargs);
-/* The same, but run it at once up to its first wait (emit). The handle is
-** not pushed; it is returned alive only if `*ended` is 0. */
+/* The same, but run it at once up to its first wait (emit). */
 task *task_begin(lua_State *L, rt *r, scope *s, int nargs);
 
 void task_push(lua_State *L, task *t); /* handle of a task that has not ended */
@@ -25,6 +24,13 @@ void task_joiner_add(task *t, neap_wait *w);
 void task_joiner_leave(task *t, neap_wait *w);
 
 int task_cancel(task *t, int source); /* 1 if it had an effect, -1 no memory */
+
+/* For giveup.c. slot_leave: with `whole` the coroutine may serve again; uses
+** two stack slots of L, allocates nothing. ended: wakes those who wait. */
+void task_slot_leave(lua_State *L, task *t, int whole);
+void task_ended(task *t, int state);
+/* Its coroutine raised an error out of its base. */
+void task_die(lua_State *from, task *t);
 
 /* Give up every task that is left: never resumed again. Returns how many. */
 int task_abandon_all(lua_State *L, rt *r);

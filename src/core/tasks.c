@@ -245,17 +245,24 @@ static int l_task__tostring(lua_State *L) {
 
 /* --- functions --- */
 
+static int k_spawn(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  return scope_spawn_promised(L, scope_for_spawn(L, task_of(L)),
+                              lua_gettop(L) - 1, status);
+}
+
 static int l_spawn(lua_State *L) {
-  rt *r = rt_of(L);
   task *t = task_of(L);
 
   lx_check_callable(L, 1);
+  if (t == NULL) t = rt_of(L)->current; /* inside a plain coroutine */
   if (t == NULL)
     return fault_error(L, "not_in_task",
                        "neap.spawn: not inside a task; call it from a "
                        "function run by neap.run");
-  task_spawn(L, r, scope_for_spawn(L, t), lua_gettop(L) - 1);
-  return 1;
+  if (t->flags & T_ENDING)
+    return fault_error(L, "closed", "neap.spawn: the task has ended");
+  return scope_spawn(L, scope_for_spawn(L, t), lua_gettop(L) - 1, k_spawn);
 }
 
 static int l_background(lua_State *L) {
