@@ -205,7 +205,7 @@ function Bulk:save(part)
   if #objects == 1 or needs_values(part.columns) then
     for _, object in ipairs(objects) do
       if not self:one(sql.save(def, object), object) then
-        write.stale(def, object)
+        write.stale(def, object, "save")
       end
     end
     return
@@ -222,13 +222,13 @@ function Bulk:save(part)
     end
   end
   if #left == 0 then return end
-  if def.version and #answer < #objects then write.stale(def, left[1]) end
+  if def.version and #answer < #objects then write.stale(def, left[1], "save") end
   local again = self.db:query(sql.get_many(def).sql,
     unpack(arrays(def.key, left)))
   local found = {}
   for _, row in ipairs(again) do found[row.neap_row] = row end
   for m, object in ipairs(left) do
-    if not found[m] then write.stale(def, object) end
+    if not found[m] then write.stale(def, object, "save") end
     self:answer(object, found[m], notes[missing[m]])
   end
 end

@@ -22,17 +22,24 @@ local function key_of(def, object)
   return key
 end
 
+local SAID <const> = {
+  version = "%s in %s is no longer at version %s",
+  unread = "%s is in %s already, and this object was not read from there",
+  missing = "%s is not in %s any more",
+}
+
 --- Raise `stale_object`: the row is not the one the entity was read from.
 ---@param def neap.repository.Definition
 ---@param object neap.repository.Entity
-function write.stale(def, object)
+---@param verb "update"|"save"|"delete"
+function write.stale(def, object, verb)
   local expected = def.version and object[def.version.name]
+  local reason = expected ~= nil and "version"
+    or verb == "save" and "unread" or "missing"
   neap.fault.raise {
     kind = "stale_object",
-    message = expected ~= nil
-      and ("%s in %s is no longer at version %s"):format(tostring(object),
-        def.label, tostring(expected))
-      or ("%s is not in %s"):format(tostring(object), def.label),
+    message = SAID[reason]:format(tostring(object), def.label,
+      tostring(expected)),
     entity = def.name,
     table = def.label,
     key = key_of(def, object),
@@ -116,7 +123,7 @@ end
 function write.update(db, def, object, session, changed)
   write.needs_key(def, object, "update")
   if not send(db, def, object, sql.update(def, changed), session) then
-    write.stale(def, object)
+    write.stale(def, object, "update")
   end
   return object
 end
@@ -129,7 +136,7 @@ end
 ---@return neap.repository.Entity
 function write.save(db, def, object, session)
   if not send(db, def, object, sql.save(def, object), session) then
-    write.stale(def, object)
+    write.stale(def, object, "save")
   end
   return object
 end
@@ -145,7 +152,7 @@ function write.delete(db, def, object, session)
   local plan = sql.delete(def)
   local values, n = sql.values(plan, object)
   local count = db:exec(plan.sql, unpack(values, 1, n))
-  if count == 0 and def.version then write.stale(def, object) end
+  if count == 0 and def.version then write.stale(def, object, "delete") end
   if session then
     session:gone(def, identity.of(def, object), object, count > 0)
   end

@@ -1,0 +1,666 @@
+/*
+** pool.c -- see pool.h: who gets which connection.
+*/
+#include "pg/pool.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DIAL_MAX 4            /* connections being made at once */
+#define OPEN_THRESHOLD 2      /* a lane of this depth is not "nearly free" */
+#define UNKNOWN_NS 5000000    /* patience with a statement without history */
+#define PING_AFTER_NS INT64_C(1000000000)
+#define BACKOFF_MIN_NS INT64_C(50000000)
+#define BACKOFF_MAX_NS INT64_C(2000000000)
+
+int64_t pool_now(void) {
+  struct timespec t;
+
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int capacity(const pool *p) { return p->cfg.max + p->cfg.overflow; }
+
+static unsigned waiting(const pool *p) { return p->nqueue + p->nclaims; }
+
+/* Dialling. */
+
+static void count_dials(pool *p) {
+  int on = waiting(p) > 0 || p->strict || !list_empty(&p->drainers);
+
+  LIST_EACH(n, &p->all) {
+    conn *c = container_of(n, conn, every);
+    if (c->state == CONN_DIALING) conn_count(c, on);
+  }
+}
+
+static int free_slot(pool *p) {
+  int i;
+
+  for (i = 0; i < capacity(p); i++)
+    if (!p->slots[i]) return i;
+  return -1;
+}
+
+static int may_dial(const pool *p) {
+  return p->state != POOL_CLOSED && p->size < capacity(p) &&
+         p->dialling < DIAL_MAX &&
+         neap_->now(p->loop) >= p->dial_after;
+}
+
+static int dial(pool *p) {
+  int slot = free_slot(p);
+  conn *c = slot < 0 ? NULL : conn_new(p, slot);
+
+  if (c == NULL) return NEAP_ENOMEM;
+  p->slots[slot] = 1;
+  p->size++;
+  p->dialling++;
+  conn_open(c);
+  return 0;
+}
+
+static void dial_for(pool *p, unsigned wanted) {
+  while ((unsigned)p->dialling < wanted && may_dial(p))
+    if (dial(p) < 0) break;
+  if (p->size < capacity(p) && wanted > 0 && p->dial_after > 0 &&
+      neap_->now(p->loop) < p->dial_after)
+    neap_->timer_start(p->loop, &p->redial, p->dial_after);
+}
+
+void pool_fill(pool *p) {
+  if (p->state != POOL_OPEN) return;
+  while (p->size < p->cfg.min && may_dial(p))
+    if (dial(p) < 0) break;
+  count_dials(p);
+}
+
+/* Choosing a lane (postgres.md 4.1.2). */
+
+/* Take the connection that was idle last, if it is still good. */
+static conn *take_idle(pool *p) {
+  node *n;
+
+  while ((n = list_first(&p->idle)) != NULL) {
+    conn *c = container_of(n, conn, link);
+    int64_t now = neap_->now(p->loop);
+    conn_ref(c);
+    if (now - c->idle_since > PING_AFTER_NS && !conn_alive(c))
+      conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
+    if (c->state == CONN_OPEN && c->use == USE_IDLE) {
+      node_remove(&c->link);
+      conn_unref(c);
+      return c;
+    }
+    conn_unref(c);
+  }
+  return NULL;
+}
+
+static int takes_more(const conn *c) {
+  return conn_ready(c) && !c->reserved && !c->doomed && list_empty(&c->pending);
+}
+
+/* A lane that will be free in a moment. */
+static conn *nearly_free(pool *p) {
+  if (p->cfg.max_pipeline < OPEN_THRESHOLD) return NULL;
+  LIST_EACH(n, &p->busy) {
+    conn *c = container_of(n, conn, link);
+    if (c->depth < OPEN_THRESHOLD && c->slow == 0 && takes_more(c)) return c;
+  }
+  return NULL;
+}
+
+/* The lane with the least to do; never behind something long. */
+static conn *least_busy(pool *p) {
+  conn *best = NULL;
+  int64_t now = 0;
+
+  if (p->cfg.max_pipeline < 2) return NULL;
+  LIST_EACH(n, &p->busy) {
+    conn *c = container_of(n, conn, link);
+    if (c->depth >= (unsigned)p->cfg.max_pipeline || c->heavy > 0 ||
+        !takes_more(c))
+      continue;
+    if (best != NULL && c->work_ns >= best->work_ns) continue;
+    if (c->unknown > 0) {
+      if (now == 0) now = pool_now();
+      if (now - c->head_since > UNKNOWN_NS) continue;
+    }
+    best = c;
+  }
+  return best;
+}
+
+static void lease_to(conn *c, lease *l) {
+  c->use = USE_LEASED;
+  c->lease = l;
+  c->reserved = 0;
+  list_append(&c->pool->leased, &c->link);
+  if (l != NULL) {
+    l->conn = c;
+    l->lost = 0;
+  }
+}
+
+/* Hand q to c, which is in no list (idle before) or in pool->busy. The ref of
+** the queue goes with it. */
+static void give(pool *p, conn *c, query *q) {
+  if (c->use == USE_IDLE) {
+    c->use = USE_SHARED;
+    list_prepend(&p->busy, &c->link);
+  }
+  conn_submit(c, q);
+}
+
+/* q gets a connection on which on_connect has not run yet: its task does. */
+static void give_fresh(conn *c, query *q) {
+  c->use = USE_LEASED;
+  c->in_setup = 1;
+  list_append(&c->pool->leased, &c->link);
+  conn_ref(c);
+  if (q->conn != NULL) conn_unref(q->conn);
+  q->conn = c;
+}
+
+static void grant(conn *c, lease *l) {
+  lease_to(c, l);
+  neap_->timer_stop(c->pool->loop, &l->timer);
+  l->rc = RC_OK;
+  neap_wake(&l->wait, RC_OK);
+}
+
+static lease *first_claim(const pool *p) {
+  node *n = list_first((list *)&p->claims);
+  return n ? container_of(n, lease, link) : NULL;
+}
+
+static query *first_query(const pool *p) {
+  node *n = list_first((list *)&p->queue);
+  return n ? container_of(n, query, link) : NULL;
+}
+
+static void unqueue(pool *p, query *q) {
+  node_remove(&q->link);
+  p->nqueue--;
+}
+
+static void unclaim(pool *p, lease *l) {
+  node_remove(&l->link);
+  p->nclaims--;
+}
+
+/* Idle connections to those who wait longest. */
+static void serve_idle(pool *p) {
+  while (waiting(p) > 0) {
+    lease *l = first_claim(p);
+    query *q = first_query(p);
+    conn *c = take_idle(p);
+    if (c == NULL) return;
+    if (l != NULL && (q == NULL || l->seq < q->seq)) {
+      unclaim(p, l);
+      grant(c, l);
+    } else if (c->fresh) {
+      unqueue(p, q);
+      give_fresh(c, q);
+      query_finish(q, RC_SETUP);
+    } else {
+      unqueue(p, q);
+      give(p, c, q);
+    }
+  }
+}
+
+/* Statements to lanes that others use. The first ones, for whom connections
+** are being made, wait for those. */
+static void serve_shared(pool *p) {
+  int i = 0;
+
+  LIST_EACH_SAFE(n, &p->queue) {
+    query *q = container_of(n, query, link);
+    conn *c = nearly_free(p);
+    if (c == NULL && i >= p->dialling) {
+      c = least_busy(p);
+      if (c == NULL) break;
+    }
+    if (c != NULL) {
+      unqueue(p, q);
+      give(p, c, q);
+    } else
+      i++;
+  }
+}
+
+/* Claims would starve on lanes that are never empty: close some to others. */
+static void reserve_lanes(pool *p) {
+  int wanted = (int)p->nclaims - p->dialling, have = 0;
+
+  LIST_EACH(n, &p->busy) {
+    conn *c = container_of(n, conn, link);
+    if (!c->reserved) continue;
+    if (++have > wanted) c->reserved = 0, have--;
+  }
+  while (have < wanted) {
+    conn *best = NULL;
+    LIST_EACH(n, &p->busy) {
+      conn *c = container_of(n, conn, link);
+      if (!c->reserved && (best == NULL || c->work_ns < best->work_ns))
+        best = c;
+    }
+    if (best == NULL) break;
+    best->reserved = 1;
+    have++;
+  }
+}
+
+static void pump(pool *p) {
+  if (p->pumping || p->state == POOL_CLOSED) return;
+  p->pumping = 1;
+  neap_->body_pin(&p->body);
+  if (waiting(p) > 0) {
+    serve_idle(p);
+    dial_for(p, waiting(p));
+    serve_shared(p);
+  }
+  reserve_lanes(p);
+  count_dials(p);
+  p->pumping = 0;
+  neap_->body_unpin(&p->body);
+}
+
+int pool_submit(pool *p, query *q) {
+  conn *c = NULL;
+
+  if (p->state != POOL_OPEN) return RC_CLOSED;
+  q->seq = ++p->seq;
+  if (waiting(p) == 0) {
+    if ((c = take_idle(p)) == NULL && (c = nearly_free(p)) == NULL &&
+        !may_dial(p))
+      c = least_busy(p);
+  } else if (p->nqueue == 0 && (c = nearly_free(p)) == NULL && !may_dial(p))
+    c = least_busy(p);
+  if (c != NULL && c->fresh) {
+    give_fresh(c, q);
+    return RC_SETUP;
+  }
+  q->refs++;
+  if (c != NULL) {
+    give(p, c, q);
+    return RC_OK;
+  }
+  q->state = Q_QUEUED;
+  list_append(&p->queue, &q->link);
+  p->nqueue++;
+  query_arm(q);
+  pump(p);
+  return RC_OK;
+}
+
+void pool_again(query *q) {
+  pool *p = q->pool;
+
+  q->state = Q_QUEUED;
+  list_prepend(&p->queue, &q->link);
+  p->nqueue++;
+  query_arm(q);
+  pump(p);
+}
+
+void pool_withdraw(query *q) {
+  unqueue(q->pool, q);
+}
+
+/* Leases. */
+
+static void lease_fini(neap_body *b) {
+  lease *l = container_of(b, lease, body);
+  neap_->body_unpin(&l->pool->body);
+}
+
+static void on_claim_time(neap_timer *t) {
+  lease *l = container_of(t, lease, timer);
+
+  unclaim(l->pool, l);
+  l->pool->stats.timeouts++;
+  l->rc = RC_POOL_TIMEOUT;
+  neap_wake(&l->wait, RC_POOL_TIMEOUT);
+  pump(l->pool);
+}
+
+static int abort_claim(neap_wait *w) {
+  pool_unclaim(container_of(w, lease, wait));
+  return 0;
+}
+
+static const neap_op op_claim = {"db:acquire", abort_claim};
+
+lease *lease_new(pool *p) {
+  lease *l = neap_->body_new(sizeof *l, lease_fini);
+
+  if (l == NULL) return NULL;
+  l->pool = p;
+  l->timer.fire = on_claim_time;
+  l->timer.flags = NEAP_COUNTED;
+  l->wait.op = &op_claim;
+  neap_->body_pin(&p->body);
+  return l;
+}
+
+int pool_claim(pool *p, lease *l, int64_t by) {
+  conn *c;
+
+  if (p->state != POOL_OPEN) return RC_CLOSED;
+  p->stats.acquires++;
+  if (waiting(p) == 0 && (c = take_idle(p)) != NULL) {
+    lease_to(c, l);
+    return RC_OK;
+  }
+  l->seq = ++p->seq;
+  list_append(&p->claims, &l->link);
+  p->nclaims++;
+  if (by != INT64_MAX) neap_->timer_start(p->loop, &l->timer, by);
+  pump(p);
+  if (l->conn != NULL) return RC_OK;
+  return NEAP_PENDING;
+}
+
+void pool_unclaim(lease *l) {
+  neap_->timer_stop(l->pool->loop, &l->timer);
+  if (!node_linked(&l->link)) return;
+  unclaim(l->pool, l);
+  pump(l->pool);
+}
+
+static void quiet(pool *p) {
+  if (!pool_quiet(p)) return;
+  for (node *n; (n = list_shift(&p->drainers)) != NULL;)
+    neap_wake((neap_wait *)(void *)n, 0);
+}
+
+void lease_release(lease *l) {
+  conn *c = l->conn;
+
+  l->conn = NULL;
+  l->in_tx = l->failed = 0;
+  if (c == NULL) return;
+  c->lease = NULL;
+  conn_clean(c);
+}
+
+void lease_destroy(lease *l, const char *why) {
+  conn *c = l->conn;
+
+  if (c == NULL) return;
+  conn_cancel_blindly(c);
+  conn_close(c, why);
+}
+
+/* From the connections. */
+
+static int is_retired(const pool *p, const conn *c) {
+  return c->doomed || p->size > p->cfg.max ||
+         (p->cfg.max_uses > 0 && c->uses >= (uint64_t)p->cfg.max_uses) ||
+         (c->retire_at != 0 && neap_->now(p->loop) >= c->retire_at);
+}
+
+void pool_free(conn *c) {
+  pool *p = c->pool;
+
+  node_remove(&c->link);
+  c->reserved = c->in_setup = 0;
+  if (PQtransactionStatus(c->pg) != PQTRANS_IDLE) {
+    conn_lost(c, "io", NULL, "a statement left a transaction open");
+    return;
+  }
+  if (is_retired(p, c) && !(p->size > p->cfg.max && waiting(p) > 0 &&
+                            !c->doomed)) {
+    conn_close(c, "its time was over");
+    return;
+  }
+  c->use = USE_IDLE;
+  c->idle_since = neap_->now(p->loop);
+  list_prepend(&p->idle, &c->link);
+  pump(p);
+  quiet(p);
+}
+
+void pool_settled(conn *c) {
+  pool *p = c->pool;
+
+  if (c->use == USE_SHARED && c->depth == 0 && c->count == 0 &&
+      c->cancelling == CANCEL_NONE && list_empty(&c->pending)) {
+    if (!list_empty(&c->drop)) {
+      node_remove(&c->link);
+      list_append(&p->leased, &c->link);
+      conn_clean(c);
+    } else
+      pool_free(c);
+  } else if (waiting(p) > 0)
+    pump(p);
+}
+
+void pool_gone(conn *c) {
+  pool *p = c->pool;
+
+  node_remove(&c->link);
+  node_remove(&c->every);
+  p->slots[c->slot] = 0;
+  p->size--;
+  neap_->body_pin(&p->body);
+  conn_unref(c);
+  if (p->state == POOL_OPEN) {
+    pool_fill(p);
+    pump(p);
+  }
+  quiet(p);
+  neap_->body_unpin(&p->body);
+}
+
+/* What is no use trying again: tell those who wait. */
+static int is_final(const conn_error *e) {
+  return strcmp(e->code, "28P01") == 0 || strcmp(e->code, "28000") == 0 ||
+         strcmp(e->code, "3D000") == 0 || strcmp(e->code, "TLS") == 0;
+}
+
+static void fail_waiters(pool *p, int rc) {
+  query *q;
+  lease *l;
+
+  while ((q = first_query(p)) != NULL) {
+    unqueue(p, q);
+    query_finish(q, rc);
+  }
+  while ((l = first_claim(p)) != NULL) {
+    unclaim(p, l);
+    neap_->timer_stop(p->loop, &l->timer);
+    l->rc = rc;
+    neap_wake(&l->wait, rc);
+  }
+}
+
+static void back_off(pool *p) {
+  int64_t wait = BACKOFF_MIN_NS << (p->dial_failures < 6 ? p->dial_failures : 6);
+
+  if (wait > BACKOFF_MAX_NS) wait = BACKOFF_MAX_NS;
+  p->dial_failures++;
+  p->dial_after = neap_->now(p->loop) + wait;
+}
+
+void pool_dialled(conn *c, int rc) {
+  pool *p = c->pool;
+
+  p->dialling--;
+  conn_count(c, 0);
+  if (rc < 0) {
+    c->state = CONN_DEAD;
+    p->stats.connect_failures++;
+    p->connect_error = c->error;
+    if (rc != NEAP_ECANCELED) back_off(p);
+    if (p->state == POOL_OPEN && (p->strict || is_final(&c->error)))
+      fail_waiters(p, RC_CONNECT);
+    pool_gone(c);
+    return;
+  }
+  p->stats.connects++;
+  p->dial_failures = 0;
+  p->dial_after = 0;
+  if (p->state == POOL_CLOSED || c->doomed) {
+    conn_close(c, "the pool was closed");
+    return;
+  }
+  c->born = neap_->now(p->loop);
+  if (p->cfg.lifetime_ns > 0) /* a quarter earlier or not: not all at once */
+    c->retire_at = c->born + p->cfg.lifetime_ns -
+                   p->cfg.lifetime_ns / 4 * (int64_t)(p->stats.connects % 8) / 8;
+  pool_free(c);
+}
+
+/* Housekeeping. */
+
+static int64_t keeper_period(const pool *p) {
+  int64_t t = INT64_C(30000000000);
+
+  if (p->cfg.idle_ns > 0 && p->cfg.idle_ns / 4 < t) t = p->cfg.idle_ns / 4;
+  if (p->cfg.lifetime_ns > 0 && p->cfg.lifetime_ns / 4 < t)
+    t = p->cfg.lifetime_ns / 4;
+  return t < INT64_C(10000000) ? INT64_C(10000000) : t;
+}
+
+static void on_keeper(neap_timer *t) {
+  pool *p = container_of(t, pool, keeper);
+  int64_t now = neap_->now(p->loop);
+
+  neap_->body_pin(&p->body);
+  LIST_EACH_SAFE(n, &p->idle) {
+    conn *c = container_of(n, conn, link);
+    int old = p->cfg.idle_ns > 0 && p->size > p->cfg.min &&
+              now - c->idle_since >= p->cfg.idle_ns;
+    if (old || (c->retire_at != 0 && now >= c->retire_at))
+      conn_close(c, "its time was over");
+  }
+  pool_fill(p);
+  if (p->state == POOL_OPEN)
+    neap_->timer_start(p->loop, &p->keeper, now + keeper_period(p));
+  neap_->body_unpin(&p->body);
+}
+
+static void on_redial(neap_timer *t) {
+  pool *p = container_of(t, pool, redial);
+
+  pool_fill(p);
+  pump(p);
+}
+
+/* Birth and end. */
+
+static void pool_fini(neap_body *b) {
+  pool *p = container_of(b, pool, body);
+
+  query_free_all(p);
+  for (node *n; (n = list_shift(&p->stmts)) != NULL;)
+    stmt_unref(container_of(n, stmt, link));
+  args_fini(&p->scratch);
+  base_free(p->values);
+  base_free(p->lengths);
+  base_free(p->formats);
+  base_free(p->slots);
+  dsn_fini(&p->dsn);
+}
+
+pool *pool_new(neap_loop *loop, list *module) {
+  pool *p = neap_->body_new(sizeof *p, pool_fini);
+
+  if (p == NULL) return NULL;
+  p->loop = loop;
+  p->module = module;
+  list_init(&p->all);
+  list_init(&p->idle);
+  list_init(&p->busy);
+  list_init(&p->leased);
+  list_init(&p->queue);
+  list_init(&p->claims);
+  list_init(&p->stmts);
+  list_init(&p->drainers);
+  p->keeper.fire = on_keeper;
+  p->redial.fire = on_redial;
+  p->pid = (int)getpid();
+  return p;
+}
+
+/* What libpq 17 has and 15 has not. */
+static void find_newer(pool *p) {
+  void *lib = dlopen("libpq.so.5", RTLD_LAZY | RTLD_NOLOAD);
+
+  if (lib == NULL) return;
+  *(void **)&p->send_sync = dlsym(lib, "PQsendPipelineSync");
+  dlclose(lib);
+}
+
+int pool_start(pool *p) {
+  unsigned seed = (unsigned)pool_now() ^ (unsigned)p->pid << 16;
+
+  p->slots = base_alloc((size_t)capacity(p) + 1);
+  if (p->slots == NULL) return NEAP_ENOMEM;
+  snprintf(p->prefix, sizeof p->prefix, "%08x", seed * 2654435761u);
+  find_newer(p);
+  return neap_->timer_start(p->loop, &p->keeper,
+                            neap_->now(p->loop) + keeper_period(p));
+}
+
+int pool_quiet(const pool *p) {
+  return list_empty((list *)&p->busy) && list_empty((list *)&p->leased) &&
+         p->nqueue == 0 && p->nclaims == 0;
+}
+
+void pool_drain(pool *p) {
+  if (p->state == POOL_OPEN) p->state = POOL_DRAINING;
+  count_dials(p);
+}
+
+void pool_refuse(pool *p) { fail_waiters(p, RC_CLOSED); }
+
+void pool_close(pool *p, const char *why) {
+  if (p->state == POOL_CLOSED) return;
+  p->state = POOL_CLOSED;
+  neap_->body_pin(&p->body);
+  fail_waiters(p, RC_CLOSED);
+  neap_->timer_stop(p->loop, &p->keeper);
+  neap_->timer_stop(p->loop, &p->redial);
+  for (;;) { /* from the start each time: closing one may close others */
+    conn *open = NULL;
+    LIST_EACH(n, &p->all) {
+      conn *c = container_of(n, conn, every);
+      if (c->state == CONN_OPEN) {
+        open = c;
+        break;
+      }
+    }
+    if (open == NULL) break;
+    conn_cancel_blindly(open);
+    conn_close(open, why);
+  }
+  LIST_EACH_SAFE(n, &p->all) {
+    conn *c = container_of(n, conn, every);
+    c->doomed = 1;
+    neap_->co_cancel(&c->dial.co);
+  }
+  quiet(p);
+  neap_->body_unpin(&p->body);
+}
+
+void pool_expire(pool *p) {
+  LIST_EACH(n, &p->all) container_of(n, conn, every)->doomed = 1;
+  for (;;) {
+    conn *old = NULL;
+    LIST_EACH(n, &p->idle) {
+      conn *c = container_of(n, conn, link);
+      if (c->doomed) old = c;
+    }
+    if (old == NULL) return;
+    conn_close(old, "expired");
+  }
+}

@@ -1,0 +1,116 @@
+/*
+** pool.h -- connections and who gets them: slots, FIFO of those who wait,
+** dispatch of single statements over shared lanes, housekeeping. No Lua.
+**
+** P1  A slot is taken before the connection is dialled and given back when
+**     the connection is dead, whatever the reason.
+** P2  `queue` holds statements for any lane, `claims` those who want one for
+**     themselves; seq orders them together.
+** P3  No connection is idle while somebody waits.
+*/
+#ifndef pg_pool_h
+#define pg_pool_h
+
+#include "pg/conn.h"
+
+enum pool_state { POOL_OPEN, POOL_DRAINING, POOL_CLOSED };
+enum prepare_mode { PREPARE_NAMED, PREPARE_UNNAMED, PREPARE_OFF };
+
+/* An exclusive connection in somebody's hands, or a claim to one. */
+typedef struct lease {
+  neap_body body;
+  node link; /* pool->claims while it waits */
+  neap_wait wait;
+  neap_timer timer;
+  pool *pool; /* [pin] */
+  conn *conn; /* NULL: not yet, given back, or lost */
+  uint64_t seq;
+  int rc;
+  unsigned char lost, in_tx, failed;
+  unsigned savepoints;
+  conn_error error;
+} lease;
+
+typedef struct pool_config {
+  int min, max, overflow, max_pipeline, statement_cache, prepare_mode;
+  int64_t acquire_ns, connect_ns, lifetime_ns, idle_ns, command_ns, commit_ns;
+  int64_t max_uses;
+  int has_on_connect, echo;
+  char timezone[48];
+} pool_config;
+
+typedef struct pool_stats {
+  uint64_t queries, acquires, timeouts, cancels, collateral, connects,
+    connect_failures, closes, lost, hits, misses, retries, healed, rows;
+} pool_stats;
+
+struct pool {
+  neap_body body;
+  neap_loop *loop;
+  list *module; /* every conn of the Lua state; see mod.c */
+  pool_config cfg;
+  dsn dsn;
+  unsigned char state, strict, pumping, dead;
+  int size, dialling; /* slots taken; of these, being connected */
+  int reserved;
+  unsigned char *slots; /* taken or not, cfg.max + cfg.overflow of them */
+  list all, idle, busy, leased;
+  list queue, claims; /* P2 */
+  unsigned nqueue, nclaims;
+  uint64_t seq;
+  list stmts;
+  unsigned nstmts;
+  query *free; /* by next */
+  struct query_chunk *chunks;
+  query *guard;   /* being decoded; left behind when that raised */
+  args scratch;   /* being encoded */
+  const char **values; /* for libpq: nvalues of each */
+  int *lengths, *formats;
+  int nvalues;
+  char prefix[12]; /* of statement names */
+  unsigned serial;
+  conn_error connect_error; /* of the last dial that failed */
+  int64_t dial_after; /* back-off */
+  unsigned dial_failures;
+  neap_timer keeper; /* housekeeping */
+  neap_timer redial;
+  list drainers; /* neap_wait: those who wait until all is quiet */
+  pool_stats stats;
+  int pid;
+  int (*send_sync)(PGconn *); /* libpq 17, or NULL */
+};
+
+pool *pool_new(neap_loop *loop, list *module); /* one pin */
+int pool_start(pool *p); /* cfg and dsn are set: 0 or a code */
+/* No more than this many connections now; starts what is missing. */
+void pool_fill(pool *p);
+
+/* A statement for any lane. RC_OK: under way or queued. RC_SETUP: q->conn is
+** a fresh connection, leased to the caller, who runs on_connect on it. Else
+** an error, and q was not taken. */
+int pool_submit(pool *p, query *q);
+/* Out of the queue it is in, before it was sent. */
+void pool_withdraw(query *q);
+
+/* 0: granted at once. NEAP_PENDING: l->wait is woken. Else an RC_ code. */
+int pool_claim(pool *p, lease *l, int64_t by);
+void pool_unclaim(lease *l);
+lease *lease_new(pool *p);
+void lease_release(lease *l); /* never waits; the lane is cleaned behind it */
+void lease_destroy(lease *l, const char *why); /* ... and closed */
+
+/* From the connections. */
+void pool_dialled(conn *c, int rc);
+void pool_free(conn *c);   /* clean and idle: hand it on */
+void pool_settled(conn *c); /* something was answered; may take more */
+void pool_gone(conn *c);   /* dead: its slot is free */
+void pool_again(query *q); /* send it on some other lane */
+int64_t pool_now(void);    /* real time: virtual clocks do not reach servers */
+
+void pool_drain(pool *p); /* no new ones; drainers are woken when quiet */
+int pool_quiet(const pool *p);
+void pool_refuse(pool *p); /* those who wait are told that it is closed */
+void pool_close(pool *p, const char *why); /* everything ends now */
+void pool_expire(pool *p); /* connections made before now are not reused */
+
+#endif

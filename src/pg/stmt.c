@@ -1,0 +1,147 @@
+/*
+** stmt.c -- see stmt.h.
+*/
+#include "pg/stmt.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+stmt *stmt_new(const char *sql, size_t len) {
+  stmt *s = base_alloc(sizeof *s + len + 1);
+
+  if (s == NULL) return NULL;
+  memcpy(s->sql, sql, len);
+  s->len = len;
+  s->refs = 1;
+  list_init(&s->followers);
+  sql_scan(sql, len, &s->info);
+  return s;
+}
+
+void stmt_ref(stmt *s) { s->refs++; }
+
+void stmt_unref(stmt *s) {
+  if (s == NULL || --s->refs > 0) return;
+  base_free(s->params);
+  base_free(s->cols);
+  base_free(s->names);
+  base_free(s->on);
+  base_free(s);
+}
+
+/* How the columns arrive: binary only if every one can be read that way,
+** for a statement has one format for all. */
+static int all_binary(const PGresult *r) {
+  int i, n = PQnfields(r);
+
+  for (i = 0; i < n; i++) {
+    const pg_type *t = pg_type_of(PQftype(r, i));
+    if (t == NULL || t->from_binary == NULL) return 0;
+  }
+  return 1;
+}
+
+static char *join_names(const PGresult *r) {
+  size_t size = 1, n;
+  int i;
+  char *all, *p;
+
+  for (i = 0; i < PQnfields(r); i++) size += strlen(PQfname(r, i)) + 1;
+  if ((p = all = base_alloc(size)) == NULL) return NULL;
+  for (i = 0; i < PQnfields(r); i++, p += n) {
+    n = strlen(PQfname(r, i)) + 1;
+    memcpy(p, PQfname(r, i), n);
+  }
+  return all;
+}
+
+int stmt_learn(stmt *s, const PGresult *r) {
+  int i, np = PQnparams(r), nc = PQnfields(r);
+  pg_oid *params = base_alloc((size_t)(np + 1) * sizeof *params);
+  column *cols = base_alloc((size_t)(nc + 1) * sizeof *cols);
+  char *names = join_names(r);
+
+  if (params == NULL || cols == NULL || names == NULL) {
+    base_free(params);
+    base_free(cols);
+    base_free(names);
+    return -ENOMEM;
+  }
+  base_free(s->params);
+  base_free(s->cols);
+  base_free(s->names);
+  s->params = params;
+  s->cols = cols;
+  s->names = names;
+  s->nparams = np;
+  s->ncols = nc;
+  s->binary = (unsigned char)all_binary(r);
+  for (i = 0; i < np; i++) params[i] = PQparamtype(r, i);
+  for (i = 0; i < nc; i++) {
+    cols[i].oid = PQftype(r, i);
+    cols[i].type = pg_type_of(cols[i].oid);
+    if (cols[i].type != NULL)
+      cols[i].decode =
+        s->binary ? cols[i].type->from_binary : cols[i].type->from_text;
+  }
+  s->described = 1;
+  return 0;
+}
+
+int stmt_differs(const stmt *s, const PGresult *r) {
+  const char *name = s->names;
+  int i, n = PQnfields(r);
+
+  if (!s->described || n != s->ncols) return 1;
+  for (i = 0; i < n; i++) {
+    if (PQftype(r, i) != s->cols[i].oid || strcmp(name, PQfname(r, i)) != 0)
+      return 1;
+    name += strlen(name) + 1;
+  }
+  return 0;
+}
+
+void stmt_forget(stmt *s) {
+  s->described = 0;
+  s->generation++;
+}
+
+void stmt_took(stmt *s, int64_t ns) {
+  if (ns < 1) ns = 1;
+  s->ewma = s->ewma == 0 ? ns : s->ewma + (ns - s->ewma) / 8;
+  if (s->ewma < 1) s->ewma = 1;
+}
+
+prepared *stmt_on(const stmt *s, int slot) {
+  return slot < s->slots ? s->on[slot] : NULL;
+}
+
+prepared *stmt_enter(stmt *s, int slot, const char *prefix, unsigned serial) {
+  prepared *p;
+
+  if (slot >= s->slots) {
+    int n = slot + 8, i;
+    prepared **on = base_realloc(s->on, (size_t)n * sizeof *on);
+    if (on == NULL) return NULL;
+    for (i = s->slots; i < n; i++) on[i] = NULL;
+    s->on = on;
+    s->slots = n;
+  }
+  if ((p = base_alloc(sizeof *p)) == NULL) return NULL;
+  p->of = s;
+  p->generation = s->generation;
+  snprintf(p->name, sizeof p->name, "neap_%s_%x", prefix, serial);
+  stmt_ref(s);
+  s->on[slot] = p;
+  return p;
+}
+
+void stmt_leave(prepared *p, int slot) {
+  stmt *s = p->of;
+
+  node_remove(&p->link);
+  if (slot < s->slots && s->on[slot] == p) s->on[slot] = NULL;
+  base_free(p);
+  stmt_unref(s);
+}

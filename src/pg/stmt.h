@@ -1,0 +1,76 @@
+/*
+** stmt.h -- statements: one for each SQL text of a pool, with its parameter
+** types, columns and how long it takes; and, for each connection that has it
+** prepared, an entry with the server's name for it.
+**
+** S1  `described` means that params and cols hold what the server said in
+**     generation `generation`; an entry of another generation is stale.
+** S2  stmt->on[slot] is the entry of the connection in that slot, or NULL.
+** S3  An entry is READY only once the server has confirmed its preparation.
+*/
+#ifndef pg_stmt_h
+#define pg_stmt_h
+
+#include <libpq-fe.h>
+
+#include "base/list.h"
+#include "pg/sql.h"
+#include "pg/value.h"
+
+typedef struct stmt stmt;
+typedef struct conn conn;
+
+typedef struct column {
+  pg_oid oid;
+  const pg_type *type; /* NULL: not built in */
+  pg_decode decode;    /* for the statement's format; NULL: pg_push_text */
+} column;
+
+struct stmt {
+  node link;     /* pool->stmts, least recently used first */
+  unsigned refs; /* the registry, entries, queries */
+  unsigned generation;
+  unsigned char described, binary, registered, describing;
+  sql_info info;
+  int nparams, ncols;
+  pg_oid *params;
+  column *cols;
+  char *names; /* of the columns, each ended by NUL */
+  int64_t ewma; /* ns; 0: no history */
+  list followers; /* queries that wait for somebody else's description */
+  struct prepared **on; /* S2 */
+  int slots;
+  size_t len;
+  char sql[]; /* NUL behind len */
+};
+
+enum prepared_state { PREP_SENT, PREP_READY, PREP_FAILED };
+
+typedef struct prepared {
+  node link; /* conn->prepared, least recently used first */
+  stmt *of;
+  unsigned generation, in_flight;
+  unsigned char state;
+  char name[32];
+} prepared;
+
+stmt *stmt_new(const char *sql, size_t len); /* one ref; NULL: no memory */
+void stmt_ref(stmt *s);
+void stmt_unref(stmt *s);
+
+/* Take what Describe said. 0 or -ENOMEM (then the statement is as before). */
+int stmt_learn(stmt *s, const PGresult *r);
+/* Does the shape of r differ from what the statement was told to expect? */
+int stmt_differs(const stmt *s, const PGresult *r);
+/* What is known of it is no longer true. */
+void stmt_forget(stmt *s);
+void stmt_took(stmt *s, int64_t ns);
+
+/* The entry for a connection's slot, or NULL. */
+prepared *stmt_on(const stmt *s, int slot);
+/* A new entry, in its slot; the caller puts it into the connection's list. */
+prepared *stmt_enter(stmt *s, int slot, const char *prefix, unsigned serial);
+/* Out of slot and list; frees it and its ref to the statement. */
+void stmt_leave(prepared *p, int slot);
+
+#endif
