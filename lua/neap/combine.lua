@@ -29,13 +29,14 @@ local function check_list(what, list)
   return n
 end
 
---- One value of each of n functions or tasks, in order.
+--- One value of each of n functions or tasks, in order. A task that was given
+--- is watched by one of ours, so that its error is heard when it comes.
 local function collect(list, n)
   local tasks, results = {}, { n = n }
   core.scope(function(s)
     for i = 1, n do
       local f = list[i]
-      tasks[i] = is_task(f) and f or s:spawn(f)
+      tasks[i] = is_task(f) and s:spawn(f.await, f) or s:spawn(f)
     end
     for i = 1, n do results[i] = (tasks[i]:await()) end
   end)
@@ -74,14 +75,23 @@ function combine.settle(list)
   local n = check_list("settle", list)
   local outcomes = { n = n }
   if n == 0 then core.checkpoint() return outcomes end
-  local tasks = {}
-  core.keep_scope(function(s)
+  local tasks, ours = {}, {}
+  local ok, err = pcall(core.keep_scope, function(s)
     for i = 1, n do
       local f = list[i]
-      tasks[i] = is_task(f) and f or s:spawn(f)
+      ours[i] = not is_task(f)
+      tasks[i] = ours[i] and s:spawn(f) or f
     end
     for i = 1, n do tasks[i]:join() end
   end)
+  if not ok then -- cancelled: nobody will look at the outcomes
+    for i, task in ipairs(tasks) do
+      if ours[i] and task:status() == "failed" then
+        core.report("secondary", task:outcome().err)
+      end
+    end
+    error(err, 0)
+  end
   for i = 1, n do
     local o = tasks[i]:outcome()
     outcomes[i] = o.ok and { ok = true, value = o[1] }
@@ -96,7 +106,7 @@ local MAP_OPTIONS = {
       return "must be a whole number from 1 on, or math.huge"
     end
   end,
-  timeout = "number",
+  timeout = options.range("number", 0),
   errors = function(v)
     if v ~= "raise" and v ~= "collect" then
       return "must be \"raise\" or \"collect\""

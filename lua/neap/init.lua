@@ -44,7 +44,11 @@ neap.gen = require("neap.gen").new
 neap.stream = require("neap.stream").new
 
 local Defer = {
-  __close = function(self) core.shield(self.limit, self.fn) end,
+  __close = function(self, err)
+    if err == nil then return core.shield(self.limit, self.fn) end
+    local ok, second = pcall(core.shield, self.limit, self.fn)
+    if not ok then core.second_failure(err, second) end
+  end,
 }
 
 --- A `<close>` value that runs `fn` shielded from cancellation, for at most
@@ -57,7 +61,9 @@ function neap.defer(fn, opts)
     error("bad argument #1 to 'defer' (function expected, got " ..
       type(fn) .. ")", 2)
   end
-  opts = options.check("neap.defer", opts, { timeout = "number" })
+  opts = options.check("neap.defer", opts, {
+    timeout = options.range("number", 0),
+  })
   return setmetatable({ fn = fn, limit = opts.timeout or 5 }, Defer)
 end
 

@@ -8,7 +8,8 @@ local options = require "neap.options"
 local co = require "neap.coroutine"
 
 local OPTIONS = {
-  on_error = "function", grace = "number", kill_after = "number",
+  on_error = "function", grace = options.range("number", 0),
+  kill_after = options.range("number", 0),
   shuffle = "integer", coroutine = "boolean",
   pcall = function(v)
     if v ~= "strict" then return "must be \"strict\"" end
@@ -103,10 +104,11 @@ local function run(opts, main, ...)
     _G.pcall, _G.xpcall = core.pcall, core.xpcall
   end
   if opts.coroutine ~= false then co.install() end
-  local function finish(status, task)
+  local function finish(ok, status, task)
     if opts.coroutine ~= false then co.uninstall() end
     _G.pcall, _G.xpcall = pcall_was, xpcall_was
     core.configure("on_error", nil)
+    if not ok then error(status, 0) end -- no memory for a first task
     local signum, dump = core.verdict()
     if signum then
       if opts.signals ~= "raise" then core.die_by(signum) end
@@ -122,7 +124,7 @@ local function run(opts, main, ...)
     end
     return task
   end
-  local task = finish(core.loop(root, opts, main, ...))
+  local task = finish(pcall_was(core.loop, root, opts, main, ...))
   local out = task:outcome()
   if not out.ok then error(out.err, 0) end
   return table.unpack(out, 1, out.n)

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/task.h"
+
 #define CAUSES_MAX 32 /* how deep a chain of causes is followed */
 
 static void set_string(lua_State *L, const char *key, const char *value) {
@@ -62,13 +64,35 @@ static int is_fault(lua_State *L, int idx) {
   return same;
 }
 
+static int has_identity(lua_State *L, int idx) {
+  return lua_type(L, idx) == LUA_TTABLE || lua_type(L, idx) == LUA_TUSERDATA;
+}
+
+/* Of a string (and the like) the trace is kept for the running task, by value:
+** r_trace[task] = {error, trace}. */
+static void keep_trace(lua_State *L) {
+  task *t = task_of(L);
+
+  if (t->anchor == 0) return;
+  lua_settop(L, 1);
+  lx_ref(L, t->owner->r->r_trace);
+  task_push(L, t);
+  lua_createtable(L, 2, 0);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 1);
+  luaL_traceback(L, L, NULL, 1);
+  lua_rawseti(L, -2, 2);
+  lua_rawset(L, 2);
+  lua_settop(L, 1);
+}
+
 int fault_handler(lua_State *L) {
   if (is_fault(L, 1)) {
     lua_settop(L, 1);
     add_traceback(L, 1);
     return 1;
   }
-  if (lua_type(L, 1) == LUA_TTABLE || lua_type(L, 1) == LUA_TUSERDATA) {
+  if (has_identity(L, 1)) {
     rt *r = task_of(L)->owner->r;
     lua_settop(L, 1);
     lx_ref(L, r->r_trace);
@@ -81,48 +105,64 @@ int fault_handler(lua_State *L) {
     lua_settop(L, 1);
     return 1;
   }
-  { /* strings and the like: kept for the running task, by value */
-    rt *r = task_of(L)->owner->r;
-    lua_settop(L, 1);
-    lx_ref(L, r->r_trace);
-    lua_rawgetp(L, 2, r);
-    if (lua_istable(L, 3)) {
-      lua_rawgeti(L, 3, 1);
-      if (lua_rawequal(L, 1, -1)) return lua_settop(L, 1), 1;
-    }
-    lua_createtable(L, 2, 0);
-    lua_pushvalue(L, 1);
-    lua_rawseti(L, -2, 1);
-    luaL_traceback(L, L, NULL, 1);
-    lua_rawseti(L, -2, 2);
-    lua_rawsetp(L, 2, r); /* the last one only */
-    lua_settop(L, 1);
-    return 1;
-  }
+  keep_trace(L);
+  return 1;
 }
 
-void fault_push_trace(lua_State *L, rt *r, int idx) {
+void fault_push_trace(lua_State *L, rt *r, int idx, int who) {
   idx = lua_absindex(L, idx);
   if (is_fault(L, idx)) {
     lua_getfield(L, idx, "traceback");
     return;
   }
+  if (!has_identity(L, idx) && (who == 0 || lua_isnil(L, who))) {
+    lua_pushnil(L);
+    return;
+  }
+  if (who != 0) who = lua_absindex(L, who);
   lx_ref(L, r->r_trace);
-  if (lua_type(L, idx) == LUA_TTABLE || lua_type(L, idx) == LUA_TUSERDATA) {
+  if (has_identity(L, idx)) {
     lua_pushvalue(L, idx);
     lua_rawget(L, -2);
-  } else if (lua_rawgetp(L, -1, r) == LUA_TTABLE) {
-    lua_rawgeti(L, -1, 1);
-    if (lua_rawequal(L, -1, idx)) {
-      lua_pop(L, 1);
-      lua_rawgeti(L, -1, 2);
-    } else {
-      lua_pop(L, 1);
-      lua_pushnil(L);
-    }
     lua_remove(L, -2);
+    return;
+  }
+  lua_pushvalue(L, who);
+  if (lua_rawget(L, -2) == LUA_TTABLE) { /* {error, trace} */
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, lua_rawequal(L, -1, idx) ? 2 : 3);
+    lua_replace(L, -3);
+    lua_pop(L, 1);
   }
   lua_remove(L, -2);
+}
+
+void fault_hand_trace(lua_State *L, task *from, task *to) {
+  if (from == NULL || to == NULL || from->anchor == 0 || to->anchor == 0) return;
+  lx_ref(L, to->owner->r->r_trace);
+  task_push(L, to);
+  task_push(L, from);
+  lua_rawget(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void fault_attach(lua_State *L, rt *r, int err, int second) {
+  err = lua_absindex(L, err);
+  second = lua_absindex(L, second);
+  if (!has_identity(L, err)) return;
+  lx_ref(L, r->r_suppressed);
+  lua_pushvalue(L, err);
+  if (lua_rawget(L, -2) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, err);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, -4);
+  }
+  lua_pushvalue(L, second);
+  lua_rawseti(L, -2, luaL_len(L, -2) + 1);
+  lua_pop(L, 2);
 }
 
 const char *fault_text(lua_State *L, int idx) {

@@ -30,7 +30,7 @@ static int build_and_call(lua_State *L) { /* error, task or nil, what, rt */
   lua_setfield(L, 5, "error");
   lua_pushvalue(L, 3);
   lua_setfield(L, 5, "what");
-  fault_push_trace(L, r, 1);
+  fault_push_trace(L, r, 1, 2);
   lua_setfield(L, 5, "traceback");
   if (!lua_isnil(L, 2)) {
     lua_pushvalue(L, 2);

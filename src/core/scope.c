@@ -219,11 +219,10 @@ static void push_cancellation(lua_State *L, scope *c) {
   if (lua_rawgeti(L, -2, SIDE_REASON) != LUA_TNIL) {
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "reason");
-    luaL_tolstring(L, -1, NULL);
     lua_pushfstring(L, "cancelled (%s): %s", sources[c->source],
-                    lua_tostring(L, -1));
-    lua_setfield(L, -4, "message");
-    lua_pop(L, 1);
+                    lua_isstring(L, -1) ? lua_tostring(L, -1)
+                                        : luaL_typename(L, -1));
+    lua_setfield(L, -3, "message");
   } else {
     lua_pushfstring(L, "cancelled (%s)", sources[c->source]);
     lua_setfield(L, -3, "message");
@@ -246,7 +245,7 @@ int scope_raise(lua_State *L, task *t) {
 
   if (c == NULL) return luaL_error(L, "neap: cancelled by nobody");
   c->interrupted = 1;
-  if (t->swallows < USHRT_MAX) t->swallows++;
+  if (t->swallows < UCHAR_MAX) t->swallows++;
   luaL_checkstack(L, 10, NULL);
   push_cancellation(L, c);
   return lua_error(L);
@@ -278,6 +277,7 @@ int scope_is_own(const task *t, const scope *of) {
 
 static void fail(lua_State *L, scope *s, task *child) {
   if (!s->failed) {
+    if (lua_isstring(L, -1)) fault_hand_trace(L, child, s->body);
     set_side(L, s, SIDE_PRIMARY);
     s->failed = 1;
     scope_cancel(s, SRC_SIBLING);

@@ -2,6 +2,7 @@
 ** tasks.c -- tasks as Lua sees them: spawn, await, join, outcome, cancel.
 */
 #include "core/fault.h"
+#include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
 #include "core/select.h"
@@ -201,7 +202,7 @@ static int l_task_traceback(lua_State *L) {
   lua_settop(L, 1);
   if (t->state == TASK_FAILED) {
     lua_getiuservalue(L, 1, 1);
-    fault_push_trace(L, rt_of(L), 2);
+    fault_push_trace(L, rt_of(L), 2, 1);
   } else if (t->L != NULL)
     luaL_traceback(L, t->L, NULL, 0);
   else
@@ -311,6 +312,23 @@ static int l_suppressed(lua_State *L) {
   return 1;
 }
 
+/* core.second_failure(err, second): err is on its way and second came after
+** it: attached to it and reported. The caller's own cancellation is neither. */
+static int l_second_failure(lua_State *L) {
+  task *t = task_of(L);
+  scope *of;
+
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  if (lua_rawequal(L, 1, 2)) return 0;
+  if (t != NULL && scope_is_cancellation(L, rt_of(L), 2, &of) &&
+      scope_is_own(t, of))
+    return 0;
+  fault_attach(L, rt_of(L), 1, 2);
+  hook_report(L, rt_of(L), "secondary", t);
+  return 0;
+}
+
 static const luaL_Reg methods[] = {
     {"await", l_task_await},   {"join", l_task_join},
     {"outcome", l_task_outcome}, {"cancel", l_task_cancel},
@@ -328,6 +346,7 @@ static const luaL_Reg functions[] = {{"spawn", l_spawn},
                                      {"cancelled", l_cancelled},
                                      {"is_cancelled", l_is_cancelled},
                                      {"suppressed", l_suppressed},
+                                     {"second_failure", l_second_failure},
                                      {NULL, NULL}};
 
 void task_methods_open(lua_State *L, rt *r);
