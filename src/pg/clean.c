@@ -9,6 +9,7 @@
 #include "pg/pool.h"
 
 #define LIMIT_NS INT64_C(5000000000)
+#define CLEAN 2 /* result of the coroutine; 1 is NEAP_PENDING */
 
 static const char *const reset[] = {
   "close all", "unlisten *", "select pg_advisory_unlock_all()", "reset all",
@@ -84,7 +85,7 @@ static int co_clean(neap_co *co) {
     if (c->state != CONN_OPEN) CO_RETURN(co, 0);
   }
   if (!is_idle(c)) goto doubt;
-  CO_RETURN(co, 1);
+  CO_RETURN(co, CLEAN);
 
 doubt:
   conn_lost(c, "io", NULL, "the connection could not be cleaned");
@@ -95,7 +96,7 @@ static void on_cleaned(neap_co *co) {
   conn *c = container_of(co, conn, clean.co);
 
   neap_->timer_stop(co->loop, &c->clean.limit);
-  if (co->rc == 1 && c->state == CONN_OPEN) pool_free(c);
+  if (co->rc == CLEAN && c->state == CONN_OPEN) pool_free(c);
   conn_unref(c);
 }
 

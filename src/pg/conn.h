@@ -156,7 +156,7 @@ void conn_count(conn *c, int on);
 void conn_error_set(conn_error *e, const char *kind, const char *code,
                     const char *text);
 
-/* lane.c */
+/* send.c, settle.c */
 void lane_drain(conn *c);
 int lane_send(conn *c, query *q);
 void lane_flush(conn *c);

@@ -90,17 +90,16 @@ static int length_of(const list *l) {
   return n;
 }
 
-void fault_push_pool_timeout(lua_State *L, const pool *p) {
+void fault_push_pool_timeout(lua_State *L, const pool *p, int64_t limit_ns) {
   int idle = length_of(&p->idle), open = p->size - p->dialling;
   int leased = length_of(&p->leased);
-  double limit = (double)p->cfg.acquire_ns / 1e9;
   char text[640];
   int n;
 
   n = snprintf(text, sizeof text,
                "no connection within %g s: %d of at most %d open, %d of them "
                "held, %d idle, %d connecting; %u waiting",
-               limit, open, p->cfg.max + p->cfg.overflow, leased, idle,
+               (double)limit_ns / 1e9, open, p->cfg.max + p->cfg.overflow, leased, idle,
                p->dialling, p->nqueue + p->nclaims);
   if (p->connect_error.kind[0] && p->dial_failures > 0)
     snprintf(text + n, sizeof text - (size_t)n, "; last connect error: %s",
@@ -166,7 +165,7 @@ void fault_push_rc(lua_State *L, const query *q, int rc) {
     push_timeout(L);
     break;
   case RC_POOL_TIMEOUT:
-    fault_push_pool_timeout(L, q->pool);
+    fault_push_pool_timeout(L, q->pool, q->acquire_by - q->begun);
     break;
   case RC_CLOSED:
     push_closed(L);
@@ -188,7 +187,7 @@ void fault_push_rc(lua_State *L, const query *q, int rc) {
 void fault_push_claim(lua_State *L, const lease *l, int rc) {
   switch (rc) {
   case RC_POOL_TIMEOUT:
-    fault_push_pool_timeout(L, l->pool);
+    fault_push_pool_timeout(L, l->pool, l->limit_ns);
     break;
   case RC_CLOSED:
     push_closed(L);

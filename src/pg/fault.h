@@ -13,7 +13,7 @@ void fault_push_connect(lua_State *L, const conn_error *e);
 /* Push kind connection_lost; sent: did the statement reach the server? */
 void fault_push_lost(lua_State *L, const conn_error *e, int sent);
 /* Push kind pool_timeout, with the state of the pool. */
-void fault_push_pool_timeout(lua_State *L, const pool *p);
+void fault_push_pool_timeout(lua_State *L, const pool *p, int64_t limit_ns);
 /* Push what an RC_ code other than RC_OK means for q. */
 void fault_push_rc(lua_State *L, const query *q, int rc);
 /* The same for a claim. */

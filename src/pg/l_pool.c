@@ -168,7 +168,7 @@ static int l_pool_acquire(lua_State *L) {
   pool *p = h->pool;
   lua_Number limit = luaL_optnumber(L, 2, -1);
   const char *what = luaL_optstring(L, 3, "db:acquire");
-  int64_t by = INT64_MAX;
+  int64_t limit_ns = 0;
   int rc;
 
   lua_settop(L, 3);
@@ -179,10 +179,10 @@ static int l_pool_acquire(lua_State *L) {
   c = handle_push(L, KIND_CONN, p, NULL, 2);
   lua_remove(L, 2);
   if (limit >= 0 && limit < 1e9)
-    by = neap_->now(p->loop) + (int64_t)(limit * 1e9);
-  else if (limit < 0 && p->cfg.acquire_ns > 0)
-    by = neap_->now(p->loop) + p->cfg.acquire_ns;
-  rc = pool_claim(p, c->lease, by);
+    limit_ns = (int64_t)(limit * 1e9) + 1;
+  else if (limit < 0)
+    limit_ns = p->cfg.acquire_ns;
+  rc = pool_claim(p, c->lease, limit_ns);
   if (rc == NEAP_PENDING) return neap_park(L, &c->lease->wait, k_acquire);
   return k_acquire(L, rc, (lua_KContext)&c->lease->wait);
 }

@@ -1,5 +1,6 @@
 /*
-** pool.c -- see pool.h: who gets which connection.
+** pool.c -- see pool.h: leases, what the connections report, housekeeping,
+** birth and end. Who gets which connection is dispatch.c.
 */
 #include "pg/pool.h"
 
@@ -9,10 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIAL_MAX 4            /* connections being made at once */
-#define OPEN_THRESHOLD 2      /* a lane of this depth is not "nearly free" */
-#define UNKNOWN_NS 5000000    /* patience with a statement without history */
-#define PING_AFTER_NS INT64_C(1000000000)
 #define BACKOFF_MIN_NS INT64_C(50000000)
 #define BACKOFF_MAX_NS INT64_C(2000000000)
 
@@ -21,297 +18,6 @@ int64_t pool_now(void) {
 
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int capacity(const pool *p) { return p->cfg.max + p->cfg.overflow; }
-
-static unsigned waiting(const pool *p) { return p->nqueue + p->nclaims; }
-
-/* Dialling. */
-
-static void count_dials(pool *p) {
-  int on = waiting(p) > 0 || p->strict || !list_empty(&p->drainers);
-
-  LIST_EACH(n, &p->all) {
-    conn *c = container_of(n, conn, every);
-    if (c->state == CONN_DIALING) conn_count(c, on);
-  }
-}
-
-static int free_slot(pool *p) {
-  int i;
-
-  for (i = 0; i < capacity(p); i++)
-    if (!p->slots[i]) return i;
-  return -1;
-}
-
-static int may_dial(const pool *p) {
-  return p->state != POOL_CLOSED && p->size < capacity(p) &&
-         p->dialling < DIAL_MAX &&
-         neap_->now(p->loop) >= p->dial_after;
-}
-
-static int dial(pool *p) {
-  int slot = free_slot(p);
-  conn *c = slot < 0 ? NULL : conn_new(p, slot);
-
-  if (c == NULL) return NEAP_ENOMEM;
-  p->slots[slot] = 1;
-  p->size++;
-  p->dialling++;
-  conn_open(c);
-  return 0;
-}
-
-static void dial_for(pool *p, unsigned wanted) {
-  while ((unsigned)p->dialling < wanted && may_dial(p))
-    if (dial(p) < 0) break;
-  if (p->size < capacity(p) && wanted > 0 && p->dial_after > 0 &&
-      neap_->now(p->loop) < p->dial_after)
-    neap_->timer_start(p->loop, &p->redial, p->dial_after);
-}
-
-void pool_fill(pool *p) {
-  if (p->state != POOL_OPEN) return;
-  while (p->size < p->cfg.min && may_dial(p))
-    if (dial(p) < 0) break;
-  count_dials(p);
-}
-
-/* Choosing a lane (postgres.md 4.1.2). */
-
-/* Take the connection that was idle last, if it is still good. */
-static conn *take_idle(pool *p) {
-  node *n;
-
-  while ((n = list_first(&p->idle)) != NULL) {
-    conn *c = container_of(n, conn, link);
-    int64_t now = neap_->now(p->loop);
-    conn_ref(c);
-    if (now - c->idle_since > PING_AFTER_NS && !conn_alive(c))
-      conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
-    if (c->state == CONN_OPEN && c->use == USE_IDLE) {
-      node_remove(&c->link);
-      conn_unref(c);
-      return c;
-    }
-    conn_unref(c);
-  }
-  return NULL;
-}
-
-static int takes_more(const conn *c) {
-  return conn_ready(c) && !c->reserved && !c->doomed && list_empty(&c->pending);
-}
-
-/* A lane that will be free in a moment. */
-static conn *nearly_free(pool *p) {
-  if (p->cfg.max_pipeline < OPEN_THRESHOLD) return NULL;
-  LIST_EACH(n, &p->busy) {
-    conn *c = container_of(n, conn, link);
-    if (c->depth < OPEN_THRESHOLD && c->slow == 0 && takes_more(c)) return c;
-  }
-  return NULL;
-}
-
-/* The lane with the least to do; never behind something long. */
-static conn *least_busy(pool *p) {
-  conn *best = NULL;
-  int64_t now = 0;
-
-  if (p->cfg.max_pipeline < 2) return NULL;
-  LIST_EACH(n, &p->busy) {
-    conn *c = container_of(n, conn, link);
-    if (c->depth >= (unsigned)p->cfg.max_pipeline || c->heavy > 0 ||
-        !takes_more(c))
-      continue;
-    if (best != NULL && c->work_ns >= best->work_ns) continue;
-    if (c->unknown > 0) {
-      if (now == 0) now = pool_now();
-      if (now - c->head_since > UNKNOWN_NS) continue;
-    }
-    best = c;
-  }
-  return best;
-}
-
-static void lease_to(conn *c, lease *l) {
-  c->use = USE_LEASED;
-  c->lease = l;
-  c->reserved = 0;
-  list_append(&c->pool->leased, &c->link);
-  if (l != NULL) {
-    l->conn = c;
-    l->lost = 0;
-  }
-}
-
-/* Hand q to c, which is in no list (idle before) or in pool->busy. The ref of
-** the queue goes with it. */
-static void give(pool *p, conn *c, query *q) {
-  if (c->use == USE_IDLE) {
-    c->use = USE_SHARED;
-    list_prepend(&p->busy, &c->link);
-  }
-  conn_submit(c, q);
-}
-
-/* q gets a connection on which on_connect has not run yet: its task does. */
-static void give_fresh(conn *c, query *q) {
-  c->use = USE_LEASED;
-  c->in_setup = 1;
-  list_append(&c->pool->leased, &c->link);
-  conn_ref(c);
-  if (q->conn != NULL) conn_unref(q->conn);
-  q->conn = c;
-}
-
-static void grant(conn *c, lease *l) {
-  lease_to(c, l);
-  neap_->timer_stop(c->pool->loop, &l->timer);
-  l->rc = RC_OK;
-  neap_wake(&l->wait, RC_OK);
-}
-
-static lease *first_claim(const pool *p) {
-  node *n = list_first((list *)&p->claims);
-  return n ? container_of(n, lease, link) : NULL;
-}
-
-static query *first_query(const pool *p) {
-  node *n = list_first((list *)&p->queue);
-  return n ? container_of(n, query, link) : NULL;
-}
-
-static void unqueue(pool *p, query *q) {
-  node_remove(&q->link);
-  p->nqueue--;
-}
-
-static void unclaim(pool *p, lease *l) {
-  node_remove(&l->link);
-  p->nclaims--;
-}
-
-/* Idle connections to those who wait longest. */
-static void serve_idle(pool *p) {
-  while (waiting(p) > 0) {
-    lease *l = first_claim(p);
-    query *q = first_query(p);
-    conn *c = take_idle(p);
-    if (c == NULL) return;
-    if (l != NULL && (q == NULL || l->seq < q->seq)) {
-      unclaim(p, l);
-      grant(c, l);
-    } else if (c->fresh) {
-      unqueue(p, q);
-      give_fresh(c, q);
-      query_finish(q, RC_SETUP);
-    } else {
-      unqueue(p, q);
-      give(p, c, q);
-    }
-  }
-}
-
-/* Statements to lanes that others use. The first ones, for whom connections
-** are being made, wait for those. */
-static void serve_shared(pool *p) {
-  int i = 0;
-
-  LIST_EACH_SAFE(n, &p->queue) {
-    query *q = container_of(n, query, link);
-    conn *c = nearly_free(p);
-    if (c == NULL && i >= p->dialling) {
-      c = least_busy(p);
-      if (c == NULL) break;
-    }
-    if (c != NULL) {
-      unqueue(p, q);
-      give(p, c, q);
-    } else
-      i++;
-  }
-}
-
-/* Claims would starve on lanes that are never empty: close some to others. */
-static void reserve_lanes(pool *p) {
-  int wanted = (int)p->nclaims - p->dialling, have = 0;
-
-  LIST_EACH(n, &p->busy) {
-    conn *c = container_of(n, conn, link);
-    if (!c->reserved) continue;
-    if (++have > wanted) c->reserved = 0, have--;
-  }
-  while (have < wanted) {
-    conn *best = NULL;
-    LIST_EACH(n, &p->busy) {
-      conn *c = container_of(n, conn, link);
-      if (!c->reserved && (best == NULL || c->work_ns < best->work_ns))
-        best = c;
-    }
-    if (best == NULL) break;
-    best->reserved = 1;
-    have++;
-  }
-}
-
-static void pump(pool *p) {
-  if (p->pumping || p->state == POOL_CLOSED) return;
-  p->pumping = 1;
-  neap_->body_pin(&p->body);
-  if (waiting(p) > 0) {
-    serve_idle(p);
-    dial_for(p, waiting(p));
-    serve_shared(p);
-  }
-  reserve_lanes(p);
-  count_dials(p);
-  p->pumping = 0;
-  neap_->body_unpin(&p->body);
-}
-
-int pool_submit(pool *p, query *q) {
-  conn *c = NULL;
-
-  if (p->state != POOL_OPEN) return RC_CLOSED;
-  q->seq = ++p->seq;
-  if (waiting(p) == 0) {
-    if ((c = take_idle(p)) == NULL && (c = nearly_free(p)) == NULL &&
-        !may_dial(p))
-      c = least_busy(p);
-  } else if (p->nqueue == 0 && (c = nearly_free(p)) == NULL && !may_dial(p))
-    c = least_busy(p);
-  if (c != NULL && c->fresh) {
-    give_fresh(c, q);
-    return RC_SETUP;
-  }
-  q->refs++;
-  if (c != NULL) {
-    give(p, c, q);
-    return RC_OK;
-  }
-  q->state = Q_QUEUED;
-  list_append(&p->queue, &q->link);
-  p->nqueue++;
-  query_arm(q);
-  pump(p);
-  return RC_OK;
-}
-
-void pool_again(query *q) {
-  pool *p = q->pool;
-
-  q->state = Q_QUEUED;
-  list_prepend(&p->queue, &q->link);
-  p->nqueue++;
-  query_arm(q);
-  pump(p);
-}
-
-void pool_withdraw(query *q) {
-  unqueue(q->pool, q);
 }
 
 /* Leases. */
@@ -324,11 +30,11 @@ static void lease_fini(neap_body *b) {
 static void on_claim_time(neap_timer *t) {
   lease *l = container_of(t, lease, timer);
 
-  unclaim(l->pool, l);
+  pool_leave(l->pool, l);
   l->pool->stats.timeouts++;
   l->rc = RC_POOL_TIMEOUT;
   neap_wake(&l->wait, RC_POOL_TIMEOUT);
-  pump(l->pool);
+  pool_pump(l->pool);
 }
 
 static int abort_claim(neap_wait *w) {
@@ -350,20 +56,22 @@ lease *lease_new(pool *p) {
   return l;
 }
 
-int pool_claim(pool *p, lease *l, int64_t by) {
+int pool_claim(pool *p, lease *l, int64_t limit_ns) {
   conn *c;
 
   if (p->state != POOL_OPEN) return RC_CLOSED;
   p->stats.acquires++;
-  if (waiting(p) == 0 && (c = take_idle(p)) != NULL) {
-    lease_to(c, l);
+  if (pool_waiting(p) == 0 && (c = pool_take_idle(p)) != NULL) {
+    pool_lease_to(c, l);
     return RC_OK;
   }
   l->seq = ++p->seq;
   list_append(&p->claims, &l->link);
   p->nclaims++;
-  if (by != INT64_MAX) neap_->timer_start(p->loop, &l->timer, by);
-  pump(p);
+  l->limit_ns = limit_ns;
+  if (limit_ns > 0)
+    neap_->timer_start(p->loop, &l->timer, neap_->now(p->loop) + limit_ns);
+  pool_pump(p);
   if (l->conn != NULL) return RC_OK;
   return NEAP_PENDING;
 }
@@ -371,8 +79,8 @@ int pool_claim(pool *p, lease *l, int64_t by) {
 void pool_unclaim(lease *l) {
   neap_->timer_stop(l->pool->loop, &l->timer);
   if (!node_linked(&l->link)) return;
-  unclaim(l->pool, l);
-  pump(l->pool);
+  pool_leave(l->pool, l);
+  pool_pump(l->pool);
 }
 
 static void quiet(pool *p) {
@@ -416,7 +124,7 @@ void pool_free(conn *c) {
     conn_lost(c, "io", NULL, "a statement left a transaction open");
     return;
   }
-  if (is_retired(p, c) && !(p->size > p->cfg.max && waiting(p) > 0 &&
+  if (is_retired(p, c) && !(p->size > p->cfg.max && pool_waiting(p) > 0 &&
                             !c->doomed)) {
     conn_close(c, "its time was over");
     return;
@@ -424,7 +132,7 @@ void pool_free(conn *c) {
   c->use = USE_IDLE;
   c->idle_since = neap_->now(p->loop);
   list_prepend(&p->idle, &c->link);
-  pump(p);
+  pool_pump(p);
   quiet(p);
 }
 
@@ -439,8 +147,8 @@ void pool_settled(conn *c) {
       conn_clean(c);
     } else
       pool_free(c);
-  } else if (waiting(p) > 0)
-    pump(p);
+  } else if (pool_waiting(p) > 0)
+    pool_pump(p);
 }
 
 void pool_gone(conn *c) {
@@ -454,7 +162,7 @@ void pool_gone(conn *c) {
   conn_unref(c);
   if (p->state == POOL_OPEN) {
     pool_fill(p);
-    pump(p);
+    pool_pump(p);
   }
   quiet(p);
   neap_->body_unpin(&p->body);
@@ -470,12 +178,12 @@ static void fail_waiters(pool *p, int rc) {
   query *q;
   lease *l;
 
-  while ((q = first_query(p)) != NULL) {
-    unqueue(p, q);
+  while ((q = pool_first_query(p)) != NULL) {
+    pool_unqueue(p, q);
     query_finish(q, rc);
   }
-  while ((l = first_claim(p)) != NULL) {
-    unclaim(p, l);
+  while ((l = pool_first_claim(p)) != NULL) {
+    pool_leave(p, l);
     neap_->timer_stop(p->loop, &l->timer);
     l->rc = rc;
     neap_wake(&l->wait, rc);
@@ -552,7 +260,7 @@ static void on_redial(neap_timer *t) {
   pool *p = container_of(t, pool, redial);
 
   pool_fill(p);
-  pump(p);
+  pool_pump(p);
 }
 
 /* Birth and end. */
@@ -603,7 +311,7 @@ static void find_newer(pool *p) {
 int pool_start(pool *p) {
   unsigned seed = (unsigned)pool_now() ^ (unsigned)p->pid << 16;
 
-  p->slots = base_alloc((size_t)capacity(p) + 1);
+  p->slots = base_alloc((size_t)pool_capacity(p) + 1);
   if (p->slots == NULL) return NEAP_ENOMEM;
   snprintf(p->prefix, sizeof p->prefix, "%08x", seed * 2654435761u);
   find_newer(p);
@@ -618,7 +326,7 @@ int pool_quiet(const pool *p) {
 
 void pool_drain(pool *p) {
   if (p->state == POOL_OPEN) p->state = POOL_DRAINING;
-  count_dials(p);
+  pool_count_dials(p);
 }
 
 void pool_refuse(pool *p) { fail_waiters(p, RC_CLOSED); }

@@ -25,6 +25,7 @@ typedef struct lease {
   pool *pool; /* [pin] */
   conn *conn; /* NULL: not yet, given back, or lost */
   uint64_t seq;
+  int64_t limit_ns; /* as asked for */
   int rc;
   unsigned char lost, in_tx, failed;
   unsigned savepoints;
@@ -93,7 +94,7 @@ int pool_submit(pool *p, query *q);
 void pool_withdraw(query *q);
 
 /* 0: granted at once. NEAP_PENDING: l->wait is woken. Else an RC_ code. */
-int pool_claim(pool *p, lease *l, int64_t by);
+int pool_claim(pool *p, lease *l, int64_t limit_ns); /* 0: without a limit */
 void pool_unclaim(lease *l);
 lease *lease_new(pool *p);
 void lease_release(lease *l); /* never waits; the lane is cleaned behind it */
@@ -112,5 +113,24 @@ int pool_quiet(const pool *p);
 void pool_refuse(pool *p); /* those who wait are told that it is closed */
 void pool_close(pool *p, const char *why); /* everything ends now */
 void pool_expire(pool *p); /* connections made before now are not reused */
+
+/* Between pool.c and dispatch.c. */
+
+static inline int pool_capacity(const pool *p) {
+  return p->cfg.max + p->cfg.overflow;
+}
+
+static inline unsigned pool_waiting(const pool *p) {
+  return p->nqueue + p->nclaims;
+}
+
+void pool_pump(pool *p);        /* serve those who wait, dial for the rest */
+void pool_count_dials(pool *p); /* somebody waits for them, or no longer */
+conn *pool_take_idle(pool *p);  /* the one used last, if it is still good */
+void pool_lease_to(conn *c, lease *l);
+query *pool_first_query(const pool *p);
+lease *pool_first_claim(const pool *p);
+void pool_unqueue(pool *p, query *q);
+void pool_leave(pool *p, lease *l); /* out of the claims */
 
 #endif

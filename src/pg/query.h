@@ -47,6 +47,9 @@ enum query_form {
 #define QF_LATE 1024u   /* the error came at the commit */
 #define QF_LEADER 2048u /* others wait for its description of the statement */
 
+/* query.bound: how it counts in its lane's load, by the statement's history. */
+enum query_bound { BOUND_SLOW = 1, BOUND_HEAVY = 2, BOUND_UNKNOWN = 4 };
+
 /* query.rc when done: 0 is "res says it" (also an error of the server). */
 enum query_rc {
   RC_OK = 0,

@@ -1,0 +1,302 @@
+/*
+** dispatch.c -- which statement goes to which connection, and when another
+** connection is made (postgres.md 4.1.2). Claims of whole connections are
+** served here too, so that nobody overtakes.
+*/
+#include "pg/pool.h"
+
+#define DIAL_MAX 4            /* connections being made at once */
+#define OPEN_THRESHOLD 2      /* a lane of this depth is not "nearly free" */
+#define UNKNOWN_NS 5000000    /* patience with a statement without history */
+#define PING_AFTER_NS INT64_C(1000000000)
+
+/* Dialling. */
+
+void pool_count_dials(pool *p) {
+  int on = pool_waiting(p) > 0 || p->strict || !list_empty(&p->drainers);
+
+  if (p->dialling == 0) return;
+  LIST_EACH(n, &p->all) {
+    conn *c = container_of(n, conn, every);
+    if (c->state == CONN_DIALING) conn_count(c, on);
+  }
+}
+
+static int free_slot(pool *p) {
+  int i;
+
+  for (i = 0; i < pool_capacity(p); i++)
+    if (!p->slots[i]) return i;
+  return -1;
+}
+
+static int may_dial(const pool *p) {
+  return p->state != POOL_CLOSED && p->size < pool_capacity(p) &&
+         p->dialling < DIAL_MAX &&
+         neap_->now(p->loop) >= p->dial_after;
+}
+
+static int dial(pool *p) {
+  int slot = free_slot(p);
+  conn *c = slot < 0 ? NULL : conn_new(p, slot);
+
+  if (c == NULL) return NEAP_ENOMEM;
+  p->slots[slot] = 1;
+  p->size++;
+  p->dialling++;
+  conn_open(c);
+  return 0;
+}
+
+static void dial_for(pool *p, unsigned wanted) {
+  while ((unsigned)p->dialling < wanted && may_dial(p))
+    if (dial(p) < 0) break;
+  if (p->size < pool_capacity(p) && wanted > 0 && p->dial_after > 0 &&
+      neap_->now(p->loop) < p->dial_after)
+    neap_->timer_start(p->loop, &p->redial, p->dial_after);
+}
+
+void pool_fill(pool *p) {
+  if (p->state != POOL_OPEN) return;
+  while (p->size < p->cfg.min && may_dial(p))
+    if (dial(p) < 0) break;
+  pool_count_dials(p);
+}
+
+/* Choosing a lane (postgres.md 4.1.2). */
+
+/* Take the connection that was idle last, if it is still good. */
+conn *pool_take_idle(pool *p) {
+  node *n;
+
+  while ((n = list_first(&p->idle)) != NULL) {
+    conn *c = container_of(n, conn, link);
+    int64_t now = neap_->now(p->loop);
+    conn_ref(c);
+    if (now - c->idle_since > PING_AFTER_NS && !conn_alive(c))
+      conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
+    if (c->state == CONN_OPEN && c->use == USE_IDLE) {
+      node_remove(&c->link);
+      conn_unref(c);
+      return c;
+    }
+    conn_unref(c);
+  }
+  return NULL;
+}
+
+static int takes_more(const conn *c) {
+  return conn_ready(c) && !c->reserved && !c->doomed && list_empty(&c->pending);
+}
+
+/* A lane that will be free in a moment. */
+static conn *nearly_free(pool *p) {
+  if (p->cfg.max_pipeline < OPEN_THRESHOLD) return NULL;
+  LIST_EACH(n, &p->busy) {
+    conn *c = container_of(n, conn, link);
+    if (c->depth < OPEN_THRESHOLD && c->slow == 0 && takes_more(c)) return c;
+  }
+  return NULL;
+}
+
+/* The lane with the least to do; never behind something long. */
+static conn *least_busy(pool *p) {
+  conn *best = NULL;
+  int64_t now = 0;
+
+  if (p->cfg.max_pipeline < 2) return NULL;
+  LIST_EACH(n, &p->busy) {
+    conn *c = container_of(n, conn, link);
+    if (c->depth >= (unsigned)p->cfg.max_pipeline || c->heavy > 0 ||
+        !takes_more(c))
+      continue;
+    if (best != NULL && c->work_ns >= best->work_ns) continue;
+    if (c->unknown > 0) {
+      if (now == 0) now = pool_now();
+      if (now - c->head_since > UNKNOWN_NS) continue;
+    }
+    best = c;
+  }
+  return best;
+}
+
+void pool_lease_to(conn *c, lease *l) {
+  c->use = USE_LEASED;
+  c->lease = l;
+  c->reserved = 0;
+  list_append(&c->pool->leased, &c->link);
+  if (l != NULL) {
+    l->conn = c;
+    l->lost = 0;
+  }
+}
+
+/* Hand q to c, which is in no list (idle before) or in pool->busy. The ref of
+** the queue goes with it. */
+static void give(pool *p, conn *c, query *q) {
+  if (c->use == USE_IDLE) {
+    c->use = USE_SHARED;
+    list_prepend(&p->busy, &c->link);
+  }
+  conn_submit(c, q);
+}
+
+/* q gets a connection on which on_connect has not run yet: its task does. */
+static void give_fresh(conn *c, query *q) {
+  c->use = USE_LEASED;
+  c->in_setup = 1;
+  list_append(&c->pool->leased, &c->link);
+  conn_ref(c);
+  if (q->conn != NULL) conn_unref(q->conn);
+  q->conn = c;
+}
+
+static void grant(conn *c, lease *l) {
+  pool_lease_to(c, l);
+  neap_->timer_stop(c->pool->loop, &l->timer);
+  l->rc = RC_OK;
+  neap_wake(&l->wait, RC_OK);
+}
+
+lease *pool_first_claim(const pool *p) {
+  node *n = list_first((list *)&p->claims);
+  return n ? container_of(n, lease, link) : NULL;
+}
+
+query *pool_first_query(const pool *p) {
+  node *n = list_first((list *)&p->queue);
+  return n ? container_of(n, query, link) : NULL;
+}
+
+void pool_unqueue(pool *p, query *q) {
+  node_remove(&q->link);
+  p->nqueue--;
+}
+
+void pool_leave(pool *p, lease *l) {
+  node_remove(&l->link);
+  p->nclaims--;
+}
+
+/* Idle connections to those who wait longest. */
+static void serve_idle(pool *p) {
+  while (pool_waiting(p) > 0) {
+    lease *l = pool_first_claim(p);
+    query *q = pool_first_query(p);
+    conn *c = pool_take_idle(p);
+    if (c == NULL) return;
+    if (l != NULL && (q == NULL || l->seq < q->seq)) {
+      pool_leave(p, l);
+      grant(c, l);
+    } else if (c->fresh) {
+      pool_unqueue(p, q);
+      give_fresh(c, q);
+      query_finish(q, RC_SETUP);
+    } else {
+      pool_unqueue(p, q);
+      give(p, c, q);
+    }
+  }
+}
+
+/* Statements to lanes that others use. The first ones, for whom connections
+** are being made, wait for those. */
+static void serve_shared(pool *p) {
+  int i = 0;
+
+  LIST_EACH_SAFE(n, &p->queue) {
+    query *q = container_of(n, query, link);
+    conn *c = nearly_free(p);
+    if (c == NULL && i >= p->dialling) {
+      c = least_busy(p);
+      if (c == NULL) break;
+    }
+    if (c != NULL) {
+      pool_unqueue(p, q);
+      give(p, c, q);
+    } else
+      i++;
+  }
+}
+
+/* Claims would starve on lanes that are never empty: close some to others. */
+static void reserve_lanes(pool *p) {
+  int wanted = (int)p->nclaims - p->dialling, have = 0;
+
+  if (wanted <= 0 && p->reserved == 0) return;
+  LIST_EACH(n, &p->busy) {
+    conn *c = container_of(n, conn, link);
+    if (!c->reserved) continue;
+    if (++have > wanted) c->reserved = 0, have--;
+  }
+  while (have < wanted) {
+    conn *best = NULL;
+    LIST_EACH(n, &p->busy) {
+      conn *c = container_of(n, conn, link);
+      if (!c->reserved && (best == NULL || c->work_ns < best->work_ns))
+        best = c;
+    }
+    if (best == NULL) break;
+    best->reserved = 1;
+    have++;
+  }
+  p->reserved = have;
+}
+
+void pool_pump(pool *p) {
+  if (p->pumping || p->state == POOL_CLOSED) return;
+  p->pumping = 1;
+  neap_->body_pin(&p->body);
+  if (pool_waiting(p) > 0) {
+    serve_idle(p);
+    dial_for(p, pool_waiting(p));
+    serve_shared(p);
+  }
+  reserve_lanes(p);
+  pool_count_dials(p);
+  p->pumping = 0;
+  neap_->body_unpin(&p->body);
+}
+
+int pool_submit(pool *p, query *q) {
+  conn *c = NULL;
+
+  if (p->state != POOL_OPEN) return RC_CLOSED;
+  q->seq = ++p->seq;
+  if (pool_waiting(p) == 0) {
+    if ((c = pool_take_idle(p)) == NULL && (c = nearly_free(p)) == NULL &&
+        !may_dial(p))
+      c = least_busy(p);
+  } else if (p->nqueue == 0 && (c = nearly_free(p)) == NULL && !may_dial(p))
+    c = least_busy(p);
+  if (c != NULL && c->fresh) {
+    give_fresh(c, q);
+    return RC_SETUP;
+  }
+  q->refs++;
+  if (c != NULL) {
+    give(p, c, q);
+    return RC_OK;
+  }
+  q->state = Q_QUEUED;
+  list_append(&p->queue, &q->link);
+  p->nqueue++;
+  query_arm(q);
+  pool_pump(p);
+  return RC_OK;
+}
+
+void pool_again(query *q) {
+  pool *p = q->pool;
+
+  q->state = Q_QUEUED;
+  list_prepend(&p->queue, &q->link);
+  p->nqueue++;
+  query_arm(q);
+  pool_pump(p);
+}
+
+void pool_withdraw(query *q) {
+  pool_unqueue(q->pool, q);
+}
+
