@@ -6,6 +6,7 @@
 # Under a checker the suite, and every lua5.4 that it starts by that name,
 # runs by a wrapper in BUILD/bin. Other children (PostgreSQL) are not checked.
 set -u
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES # specs run make on their own
 
 checker=none
 case ${1:-} in

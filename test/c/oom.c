@@ -31,6 +31,7 @@ enum { CODE = 100 };
 typedef struct module {
   const char *path; /* below the build, for dlopen */
   void *handle;
+  long before; /* blocks that an earlier run has left, told then */
   unsigned long (*fail_from)(unsigned long n);
   long (*live)(void);
 } module;
@@ -128,9 +129,10 @@ static enum result run_once(trial *t) {
     return BROKEN;
   }
   for (size_t i = 0; i < countof(modules); i++)
-    if (modules[i].live() != 0) {
+    if (modules[i].live() != modules[i].before) {
       printf("# %s from %lu: %ld blocks of %s are left\n", t->scenario,
-             t->from, modules[i].live(), modules[i].path);
+             t->from, modules[i].live() - modules[i].before, modules[i].path);
+      modules[i].before = modules[i].live();
       return BROKEN;
     }
   if (status == LUA_OK) return t->refused ? ABSORBED : THROUGH;
