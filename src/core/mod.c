@@ -12,6 +12,7 @@
 #include "core/select.h"
 #include "core/sync.h"
 #include "core/task.h"
+#include "core/testkit.h"
 
 #define NEAP_VERSION "0.1.0"
 
@@ -89,6 +90,7 @@ static void new_runtime(lua_State *L) {
   select_open(L, r);
   dump_open(L, r);
   run_open(L, r);
+  testkit_open(L, r);
   numeric_open(L);
   lua_setfield(L, -2, "numeric");
   lua_pushliteral(L, NEAP_VERSION);

@@ -13,6 +13,7 @@
 #include "core/fault.h"
 #include "core/scope.h"
 #include "core/select.h"
+#include "core/testkit.h"
 
 /* Find "table.sort" for the function on top of the stack; pops it. */
 static const char *push_library_name(lua_State *L) {
@@ -140,6 +141,7 @@ task *park_enter(lua_State *L, const char *what) {
   if (unlikely(t->flags & T_INLINE))
     fault_error(L, "not_in_task",
                 "%s: a listener called by emit_sync cannot wait", what);
+  if (unlikely(t->probed)) testkit_entered(L, t, what);
   if (unlikely(t->current->cause != NULL)) cancelled_entry(L, t);
   return t;
 }

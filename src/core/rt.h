@@ -46,7 +46,8 @@ struct task {
   ready *ready_next;                    /* ORDER READY */
   unsigned char kind, state, flags, holds; /* holds: locks owned, saturating */
   unsigned short nargs;                 /* values on L for the next resume */
-  unsigned short swallows;              /* cancellations delivered in a row */
+  unsigned char swallows;               /* cancellations delivered in a row */
+  unsigned char probed;                 /* sweep.c counts its checkpoints */
   lua_State *L; /* the innermost that waits; its own is slots[anchor].L */
   neap_wait *at;
   neap_wait wait;                       /* the core's own operations use it */
@@ -131,6 +132,7 @@ struct rt {
   unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   lua_Integer closer_seq;
+  struct testkit *kit; /* NULL until neap.test is used */
   unsigned char running, stuck, signals, signal_got, shutting;
   uv_signal_t sigint, sigterm;
   int uv_ready;
