@@ -122,6 +122,11 @@ static int l_emitter_new(lua_State *L) {
   e->errors = (unsigned char)errors;
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
+  lx_ref(L, rt_of(L)->r_emitters);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
   return 1;
 }
 

@@ -45,7 +45,8 @@ static void new_tables(lua_State *L, rt *r) {
              {&r->r_side, NULL},     {&r->r_trace, "k"},
              {&r->r_suppressed, "k"}, {&r->r_names, "k"},
              {&r->r_cancels, "k"},   {&r->r_hook, NULL},
-             {&r->r_dump, NULL},     {&r->r_closer, NULL}};
+             {&r->r_dump, NULL},     {&r->r_closer, NULL},
+             {&r->r_emitters, "k"}};
   size_t i;
 
   for (i = 0; i < countof(all); i++) {

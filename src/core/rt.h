@@ -125,7 +125,7 @@ struct rt {
   list held;          /* locks that have an owner */
   int r_box;          /* registry references */
   int r_anchor, r_threads, r_side, r_trace, r_suppressed, r_names, r_cancels,
-      r_hook, r_dump, r_closer;
+      r_hook, r_dump, r_closer, r_emitters; /* r_emitters: all, weakly */
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
   slot *slots;        /* 1 .. slot_n; see task.c */

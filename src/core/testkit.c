@@ -172,7 +172,21 @@ static int l_background(lua_State *L) {
   return 1;
 }
 
+/* testkit.emitters(): the set of those there are. */
+static int l_emitters(lua_State *L) {
+  lx_ref(L, rt_of(L)->r_emitters);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, -3)) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"settle", l_settle},
+                                     {"emitters", l_emitters},
                                      {"join", l_join},
                                      {"give_up", l_give_up},
                                      {"background", l_background},
