@@ -153,7 +153,7 @@ end
 local function with_server(use)
   local neap = require "neap"
   local pg = require "neap.pg"
-  neap.run({ slow_ms = 3600000 }, function()
+  neap.run(function()
     local given = os.getenv "DATABASE_URL"
     if given == "" then given = nil end
     local server <close> = not given and pg.ephemeral() or nil

@@ -105,7 +105,7 @@ local function say_stopped(job)
   local count, first = job:unfinished()
   say("\nStopped: every line before line %d is done; %d were under way.",
     first or job.done + 2, count)
-  say("%s of them are orders in the database, %s were turned away.",
+  say("%s orders are in the database, %s lines were turned away.",
     report.count(job.db:value("select count(*) from orders")),
     report.count(job:turned_away()))
   if balance(job, nil, 2) then

@@ -3,6 +3,13 @@
 
 local cli = {}
 
+-- Where no neap is installed and the shell has not been told of the tree
+-- (make env), take what was built there.
+local tree = (arg[0]:match("^(.*/)") or "./") .. "../"
+package.path = ("%s;%slua/?.lua;%slua/?/init.lua")
+  :format(package.path, tree, tree)
+package.cpath = ("%s;%sbuild/?.so"):format(package.cpath, tree)
+
 ---@class cli.Option
 ---@field name string without the dashes
 ---@field kind "string"|"integer"|"flag"

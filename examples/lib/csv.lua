@@ -48,7 +48,8 @@ function csv.lines(path, columns)
   local header, reason, code = file:read("l")
   if not header then
     file:close()
-    error({ message = code and reason or path .. ": the file is empty" }, 0)
+    error({ message = path .. ": "
+      .. (code and reason or "the file is empty") }, 0)
   end
   local expected = table.concat(columns, ",")
   if header:gsub("\r$", "") ~= expected then

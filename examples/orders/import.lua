@@ -147,7 +147,13 @@ function Import:run(lines, opts)
         opts.tick()
       end
     end)
-    queue:consume(opts.concurrency, function(item) self:take(item) end)
+    neap.scope(function(workers)
+      for _ = 1, opts.concurrency do
+        workers:spawn(function()
+          for item in queue:iter() do self:take(item) end
+        end)
+      end
+    end)
     ticker:cancel("the last line is done")
   end)
   self.elapsed = neap.now() - self.started

@@ -115,7 +115,7 @@ local function throughput(page, box, run)
   local mean = #run.finished_at / run.elapsed
   local y = bottom - mean / top * box.h
   page:line(box.x, y, box.x + box.w, y, RED, 1.5, "5 4")
-  page:text(box.x + box.w - 6, y - 6,
+  page:text(box.x + box.w, box.y - 14,
     ("mean %s/s"):format(report.count(math.floor(mean))),
     { anchor = "end", colour = RED })
 end

@@ -47,7 +47,6 @@ describe("examples/orders.lua", function()
   it("stopped by Ctrl-C leaves nothing half written and says where", function()
     -- Wait for the first word of progress, then interrupt it.
     local status, output = shell.run(([[
-      set -m # or the shell has the job ignore Ctrl-C
       DATABASE_URL= %s examples/orders.lua --no-svg >%s/out 2>&1 & pid=$!
       for i in $(seq 600); do
         grep -q '%%' %s/out && break
