@@ -103,6 +103,13 @@ static int l_note(lua_State *L) {
   return 0;
 }
 
+/* How lack of memory may look from above: said so, or a connection that could
+** not go on was given up. */
+static int honest(const trial *t) {
+  return strstr(t->error, "memory") != NULL ||
+         strstr(t->error, "connection_lost") != NULL;
+}
+
 static enum result run_once(trial *t) {
   lua_State *L = lua_newstate(lua_memory, t);
   int status;
@@ -136,7 +143,7 @@ static enum result run_once(trial *t) {
       return BROKEN;
     }
   if (status == LUA_OK) return t->refused ? ABSORBED : THROUGH;
-  if (t->refused == 0 || strstr(t->error, "memory") == NULL) {
+  if (t->refused == 0 || !honest(t)) {
     printf("# %s from %lu: raised: %s\n", t->scenario, t->from, t->error);
     return BROKEN;
   }
@@ -164,11 +171,16 @@ static enum result run_forked(trial *t) {
   return BROKEN;
 }
 
-/* Which points: all, or only some when a checker makes us slow. */
+static long number(const char *name) {
+  const char *text = getenv(name);
+  return text ? strtol(text, NULL, 10) : 1;
+}
+
+/* Which points: all, or only some when they, or a checker, make us slow. */
 static unsigned long stride(void) {
-  const char *slow = getenv("NEAP_SLOWDOWN");
-  long n = slow ? strtol(slow, NULL, 10) : 1;
-  return n > 1 ? (unsigned long)n + 3 : 1;
+  long slow = number("NEAP_SLOWDOWN"), n = number("NEAP_OOM_STRIDE");
+  if (slow > 1) n *= slow + 3;
+  return n > 1 ? (unsigned long)n : 1;
 }
 
 static struct {
