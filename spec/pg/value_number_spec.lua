@@ -70,6 +70,11 @@ describe("integers", function()
     assert.are.equal("value out of xid8 range (got -5)", refusal("xid8", -5))
     assert.are.equal(0x16B374D848, value.from_text("pg_lsn", "16/B374D848"))
     assert.are.equal(0x16B374D848, trip("pg_lsn", 0x16B374D848))
+    assert.are.equal("18446744073709551615",
+      trip("pg_lsn", "18446744073709551615"))
+    local bytes, format = value.put("pg_lsn", "16/B374D848")
+    assert.are.equal("16/B374D848", bytes)
+    assert.are.equal("text", format)
   end)
 end)
 

@@ -178,17 +178,22 @@ void uint8_from_binary(lua_State *L, const pg_type *type, const char *p,
   push_unsigned(L, read_u64(p));
 }
 
-void uint8_from_text(lua_State *L, const pg_type *type, const char *p,
-                     size_t len) {
-  uint64_t v = 0;
+static int read_unsigned(const char *p, size_t len, uint64_t *v) {
   size_t i;
 
-  if (len == 0) pg_garbage(L, type, len, 1);
-  for (i = 0; i < len; i++) {
+  for (*v = 0, i = 0; i < len; i++) {
     unsigned d = (unsigned)(p[i] - '0');
-    if (d > 9 || v > (UINT64_MAX - d) / 10) pg_garbage(L, type, len, 1);
-    v = v * 10 + d;
+    if (d > 9 || *v > (UINT64_MAX - d) / 10) return 0;
+    *v = *v * 10 + d;
   }
+  return len > 0;
+}
+
+void uint8_from_text(lua_State *L, const pg_type *type, const char *p,
+                     size_t len) {
+  uint64_t v;
+
+  if (!read_unsigned(p, len, &v)) pg_garbage(L, type, len, 1);
   push_unsigned(L, v);
 }
 
@@ -234,9 +239,19 @@ void lsn_from_text(lua_State *L, const pg_type *type, const char *p,
   push_unsigned(L, half[0] << 32 | half[1]);
 }
 
+/* The server reads no decimals here, as it does for xid8. */
 const char *lsn_to_binary(lua_State *L, const pg_type *type, int idx,
                           buf *out) {
-  return uint8_to_binary(L, type, idx, out);
+  uint64_t v;
+  size_t len;
+  const char *s;
+
+  if (lua_type(L, idx) != LUA_TSTRING)
+    return uint8_to_binary(L, type, idx, out);
+  s = lua_tolstring(L, idx, &len);
+  if (!read_unsigned(s, len, &v)) return pg_as_text;
+  buf_u64(out, v);
+  return NULL;
 }
 
 /* Floats. */
