@@ -263,6 +263,7 @@ int main(int argc, char **argv) {
   build = place;
   snprintf(cpath, sizeof cpath, "%s/?.so;;", build);
   setenv("LUA_CPATH", cpath, 1);
+  setenv("LUA_PATH", "lua/?.lua;lua/?/init.lua;;", 0); /* from the root */
   RUN(found_modules, "oom: the modules are built for it");
   if (check_.failed) return check_end();
   if (argc > 2 && strtoul(argv[2], NULL, 10) > 0) { /* one point, to look at */
