@@ -6,9 +6,11 @@
 #include <stdlib.h>
 
 #ifdef NEAP_HOSTILE
+#include <stdatomic.h>
+
 /* The only mutable statics of base, and not in what is installed. */
-static unsigned long countdown;
-static long live;
+static atomic_ulong countdown;
+static atomic_long live;
 
 unsigned long base_fail_from(unsigned long n) {
   unsigned long left = countdown;
@@ -18,10 +20,11 @@ unsigned long base_fail_from(unsigned long n) {
 long base_live(void) { return live; }
 
 static int refused(void) {
-  if (countdown == 0) return 0;
-  if (countdown == 1) return 1;
-  countdown--;
-  return 0;
+  unsigned long left = countdown;
+
+  while (left > 1) /* threads of the pool allocate too */
+    if (atomic_compare_exchange_weak(&countdown, &left, left - 1)) return 0;
+  return left == 1;
 }
 static void *counted(void *fresh) {
   if (fresh != NULL) live++;

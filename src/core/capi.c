@@ -84,18 +84,6 @@ static void api_spawn(lua_State *L, int nargs, int background) {
   task_spawn(L, r, background ? &r->ground : scope_for_spawn(L, t), nargs);
 }
 
-/* neap.null: one light userdata everywhere (DESIGN decision 24). */
-static const char null_place = 0;
-
-static void push_null(lua_State *L) {
-  lua_pushlightuserdata(L, (void *)(uintptr_t)&null_place);
-}
-
-static int is_null(lua_State *L, int idx) {
-  return lua_islightuserdata(L, idx) &&
-         lua_touserdata(L, idx) == (void *)(uintptr_t)&null_place;
-}
-
 static const neap_api table = {
     .size = sizeof(neap_api),
     .version = NEAP_API_VERSION,
@@ -138,8 +126,8 @@ static const neap_api table = {
     .fault_raise = fault_raise,
     .report = api_report,
     .spawn = api_spawn,
-    .push_null = push_null,
-    .is_null = is_null,
+    .push_null = lx_push_null,
+    .is_null = lx_is_null,
 };
 
 void capi_open(lua_State *L, rt *r) {
@@ -152,6 +140,6 @@ void capi_open(lua_State *L, rt *r) {
   luaL_newmetatable(L, NEAP_CAPSULE);
   lua_setmetatable(L, -2);
   lua_setfield(L, -2, "_capi");
-  push_null(L);
+  lx_push_null(L);
   lua_setfield(L, -2, "null");
 }

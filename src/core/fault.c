@@ -9,6 +9,7 @@
 #include "core/task.h"
 
 #define CAUSES_MAX 32 /* how deep a chain of causes is followed */
+#define BROUGHT 4     /* index in the trace of a string: fault_set_trace */
 
 static void set_string(lua_State *L, const char *key, const char *value) {
   if (value == NULL) return;
@@ -68,6 +69,23 @@ static int has_identity(lua_State *L, int idx) {
   return lua_type(L, idx) == LUA_TTABLE || lua_type(L, idx) == LUA_TUSERDATA;
 }
 
+/* Did the error at 1 get its trace by fault_set_trace? Stack: error, r_trace,
+** task; emptied down to the error if so. */
+static int brought_trace(lua_State *L) {
+  int did = 0;
+
+  lua_pushvalue(L, 3);
+  if (lua_rawget(L, 2) == LUA_TTABLE) {
+    lua_rawgeti(L, 4, BROUGHT);
+    lua_rawgeti(L, 4, 1);
+    did = lua_toboolean(L, 5) && lua_rawequal(L, 1, 6);
+    lua_pushboolean(L, 0); /* the same text may be raised elsewhere */
+    lua_rawseti(L, 4, BROUGHT);
+  }
+  lua_settop(L, did ? 1 : 3);
+  return did;
+}
+
 /* Of a string (and the like) the trace is kept for the running task, by value:
 ** r_trace[task] = {error, trace}. */
 static void keep_trace(lua_State *L) {
@@ -77,6 +95,7 @@ static void keep_trace(lua_State *L) {
   lua_settop(L, 1);
   lx_ref(L, t->owner->r->r_trace);
   task_push(L, t);
+  if (brought_trace(L)) return;
   lua_createtable(L, 2, 0);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, 1);
@@ -135,6 +154,33 @@ void fault_push_trace(lua_State *L, rt *r, int idx, int who) {
     lua_pop(L, 1);
   }
   lua_remove(L, -2);
+}
+
+void fault_set_trace(lua_State *L, int idx) {
+  task *t = task_of(L);
+
+  idx = lua_absindex(L, idx);
+  if (is_fault(L, idx)) {
+    lua_setfield(L, idx, "traceback");
+    return;
+  }
+  lx_ref(L, t->owner->r->r_trace);
+  lua_insert(L, -2);
+  if (has_identity(L, idx)) {
+    lua_pushvalue(L, idx);
+  } else {
+    lua_createtable(L, BROUGHT, 0);
+    lua_insert(L, -2);
+    lua_rawseti(L, -2, 2);
+    lua_pushvalue(L, idx);
+    lua_rawseti(L, -2, 1);
+    lua_pushboolean(L, 1);
+    lua_rawseti(L, -2, BROUGHT);
+    task_push(L, t);
+  }
+  lua_insert(L, -2); /* r_trace key value */
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
 }
 
 void fault_hand_trace(lua_State *L, task *from, task *to) {

@@ -22,6 +22,9 @@ int fault_handler(lua_State *L);
 /* Push the traceback of the error at idx, or nil. For an error without
 ** identity, a string, the handle of the task that raised it is at `who`, or 0. */
 void fault_push_trace(lua_State *L, rt *r, int idx, int who);
+/* Give the error at idx, which the running task is about to raise, the
+** traceback on top; pops it. */
+void fault_set_trace(lua_State *L, int idx);
 /* An error without identity goes from one task to another. */
 void fault_hand_trace(lua_State *L, task *from, task *to);
 /* Attach the error at `second` to the one at `err`: neap.suppressed(err). */

@@ -103,3 +103,14 @@ void lx_push_site(lua_State *L, int idx) {
   else
     lua_pushstring(L, ar.short_src);
 }
+
+static const char null_place = 0;
+
+void lx_push_null(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&null_place);
+}
+
+int lx_is_null(lua_State *L, int idx) {
+  return lua_islightuserdata(L, idx) &&
+         lua_touserdata(L, idx) == (void *)(uintptr_t)&null_place;
+}

@@ -40,6 +40,11 @@ static inline void lx_ref(lua_State *L, int ref) {
 /* Pop a table and keep it under a new reference. weak: mode or NULL. */
 int lx_keep_table(lua_State *L, const char *weak);
 
+/* neap.null: one light userdata in all modules and in every Lua state (DESIGN
+** decision 24). */
+void lx_push_null(lua_State *L);
+int lx_is_null(lua_State *L, int idx);
+
 /* "file.lua:12" of the function at idx, or "[C]"; pushes the string. */
 void lx_push_site(lua_State *L, int idx);
 

@@ -13,6 +13,7 @@
 #include "core/sync.h"
 #include "core/task.h"
 #include "core/testkit.h"
+#include "core/thread.h"
 
 #define NEAP_VERSION "0.1.0"
 
@@ -32,6 +33,7 @@ static int l_rt__gc(lua_State *L) {
   if (!r->uv_ready) return 0;
   r->uv_ready = 0;
   loop_fini(&r->loop);
+  thread_fini(r);
   base_free(r->slots);
   r->slots = NULL;
   return 0;
@@ -92,6 +94,7 @@ static void new_runtime(lua_State *L) {
   dump_open(L, r);
   run_open(L, r);
   testkit_open(L, r);
+  thread_open(L, r);
   numeric_open(L);
   lua_setfield(L, -2, "numeric");
   lua_pushliteral(L, NEAP_VERSION);

@@ -136,6 +136,7 @@ struct rt {
   unsigned char running, stuck, signals, signal_got, shutting;
   uv_signal_t sigint, sigterm;
   int uv_ready;
+  struct threads *threads; /* thread.c */
 };
 
 #define rt_of_loop(l) ((rt *)(void *)(l))

@@ -1,0 +1,13 @@
+/*
+** thread.h -- neap.thread: Lua functions on the thread pool.
+*/
+#ifndef core_thread_h
+#define core_thread_h
+
+#include "core/rt.h"
+
+void thread_open(lua_State *L, rt *r);
+/* After the loop has ended: no call is in flight. */
+void thread_fini(rt *r);
+
+#endif
