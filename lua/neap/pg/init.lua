@@ -349,6 +349,16 @@ function core.tx_meta.__tostring(self)
   return self:_is_over() and "neap.pg.tx (over)" or "neap.pg.tx (open)"
 end
 
+--- Apply the migrations of a directory or list that are missing, in order.
+--- Returns their versions; see neap.pg.migrate.
+---@async
+---@param source string|table
+---@param opts? { table: string, out_of_order: boolean }
+---@return integer[]
+function core.db:migrate(source, opts)
+  return require "neap.pg.migrate"(self, source, opts)
+end
+
 --- A private throwaway server; see neap.pg.ephemeral.
 ---@async
 function pg.ephemeral(opts)
