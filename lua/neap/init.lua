@@ -23,6 +23,7 @@ local neap = {
   at_exit = run.at_exit,
   coroutine = require "neap.coroutine",
   thread = { call = core.thread_call, limit = core.thread_limit },
+  wrap = require "neap.wrap",
 }
 
 for _, name in ipairs {

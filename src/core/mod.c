@@ -7,6 +7,7 @@
 
 #include "core/dump.h"
 #include "core/fault.h"
+#include "core/guest.h"
 #include "core/lx.h"
 #include "core/scope.h"
 #include "core/select.h"
@@ -32,8 +33,10 @@ static int l_rt__gc(lua_State *L) {
 
   if (!r->uv_ready) return 0;
   r->uv_ready = 0;
+  if (r->guest != NULL) guest_stop(r);
   loop_fini(&r->loop);
   thread_fini(r);
+  guest_fini(r);
   base_free(r->slots);
   r->slots = NULL;
   return 0;
@@ -95,6 +98,7 @@ static void new_runtime(lua_State *L) {
   run_open(L, r);
   testkit_open(L, r);
   thread_open(L, r);
+  guest_open(L, r);
   numeric_open(L);
   lua_setfield(L, -2, "numeric");
   lua_pushliteral(L, NEAP_VERSION);

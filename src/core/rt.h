@@ -137,6 +137,7 @@ struct rt {
   uv_signal_t sigint, sigterm;
   int uv_ready;
   struct threads *threads; /* thread.c */
+  struct guest *guest;     /* guest.c; NULL: none */
 };
 
 #define rt_of_loop(l) ((rt *)(void *)(l))

@@ -8,6 +8,7 @@
 
 #include "core/dump.h"
 #include "core/fault.h"
+#include "core/guest.h"
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
@@ -113,8 +114,10 @@ static void turn_until_done(lua_State *L, rt *r, task *root) {
   neap_loop *l = &r->loop;
 
   while (root->state < TASK_DONE && !l->stop) {
+    if (r->guest != NULL) guest_turn(L, r);
     loop_drain(l);
     if (root->state >= TASK_DONE || l->stop) break;
+    if (r->guest != NULL) guest_turn(L, r);
     if (loop_poll(l)) continue;
     if (!stuck(L, r)) {
       r->stuck = STUCK_FOR_GOOD;
@@ -154,6 +157,7 @@ static int l_loop(lua_State *L) {
   scope_forget(L, &r->root);
   scope_forget(L, &r->ground);
   signals_stop(r);
+  if (r->guest != NULL) guest_stop(r);
   loop_use_virtual(&r->loop, 0);
   r->loop.stop = 0;
   r->loop.shuffle = 0;
