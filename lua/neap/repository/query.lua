@@ -203,27 +203,6 @@ function Query:exists()
   return self:scalar("SELECT EXISTS (%s)", "SELECT 1")
 end
 
---- Iterate over the entities through a cursor, fetching ahead; closable.
----@return fun(): neap.repository.Entity|nil
-function Query:each()
-  local def, session = self.repo.def, self.repo.session
-  local params = { n = 0 }
-  local text = sql.select(def) .. self:clause(params) .. self:tail(params)
-  self:settle()
-  local rows = self.repo.db:each(text, unpack(params, 1, params.n))
-  local function step()
-    while true do
-      local row = rows()
-      if row == nil then return nil end
-      setmetatable(row, def.class)
-      if not session then return row end
-      local object = session:adopt_one(def, row)
-      if object then return object end
-    end
-  end
-  return step, nil, nil, rows
-end
-
 --- An UPDATE or DELETE of all rows is never meant by an empty table.
 ---@private
 ---@param verb string

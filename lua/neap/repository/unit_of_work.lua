@@ -183,6 +183,7 @@ local function attempt(db, opts, parent, fn, ...)
   }, function(tx, ...)
     local unit = new_unit(tx, parent)
     this.unit = unit
+    if not parent then unit.publisher = opts.events end
     -- A scope: children that are still at work belong to the unit as well.
     local inner = table.pack(neap.scope(function(_, ...)
       return fn(unit, ...)
@@ -241,9 +242,19 @@ local function run(db, opts, fn, ...)
   end
   local parent = unit_of[db]
   if parent then return nested(parent, opts, fn, ...) end
+  if db.commit then
+    -- Somebody else's transaction: a savepoint in it, and no way to know
+    -- when it is committed.
+    if opts.events or opts.retries and opts.retries > 0 then
+      invalid("unit_of_work: on a transaction of your own it can neither "
+        .. "announce events nor run again; give it the pool")
+    end
+    opts = setmetatable({ retries = 0 }, { __index = opts })
+  end
   local unit, results = with_retries(db, opts, fn, ...)
-  local publisher = opts.events or unit.publisher
-  if publisher then dispatch.run(publisher, unit.session:take_events()) end
+  if unit.publisher then
+    dispatch.run(unit.publisher, unit.session:take_events())
+  end
   return table.unpack(results, 1, results.n)
 end
 
@@ -251,7 +262,7 @@ end
 --- roll back when it raises. After the commit the events recorded by the
 --- unit's entities are announced, in order, before this returns.
 ---@async
----@param db any  a pool; or the `tx` of a unit, for a nested one
+---@param db any  a pool or connection; or the `tx` of a unit, for a nested one
 ---@param opts? table
 ---@param fn fun(uow: neap.repository.UnitOfWork, ...): ...
 ---@return any ...  what fn returned
