@@ -6,7 +6,8 @@
 # Under a checker the suite, and every lua5.4 that it starts by that name,
 # runs by a wrapper in BUILD/bin. Other children (PostgreSQL) are not checked.
 set -u
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES # specs run make on their own
+# Specs run make on their own.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES B CFLAGS SANITIZE WERROR
 
 checker=none
 case ${1:-} in
@@ -46,7 +47,7 @@ END
     ;;
   valgrind)
     under="valgrind -q --error-exitcode=99 --child-silent-after-fork=yes"
-    under="$under --leak-check=full --show-leak-kinds=definite"
+    under="$under --keep-debuginfo=yes --leak-check=full --show-leak-kinds=definite"
     under="$under --errors-for-leak-kinds=definite --num-callers=30"
     under="$under --suppressions=$root/tools/valgrind.supp"
     under="$under --log-file=$findings/valgrind.%p"
