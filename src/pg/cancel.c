@@ -14,6 +14,7 @@
 typedef struct cancel_job {
   neap_work work;
   PGcancel *handle;
+  pool *pool; /* [pin] */
   conn *conn; /* NULL: left to itself */
 } cancel_job;
 
@@ -26,13 +27,18 @@ static void run_cancel(neap_work *w) { /* on another thread */
 static void on_cancelled(neap_work *w, int rc) {
   cancel_job *j = container_of(w, cancel_job, work);
   conn *c = j->conn;
+  pool *p = j->pool;
 
   (void)rc;
   PQfreeCancel(j->handle);
   base_free(j);
-  if (c == NULL) return;
-  c->cancel.job = NULL;
-  conn_event(c);
+  p->jobs--;
+  if (c != NULL) {
+    c->cancel.job = NULL;
+    conn_event(c);
+  }
+  pool_rest(p);
+  neap_->body_unpin(&p->body);
 }
 
 /* 0, or a code and nothing was started. */
@@ -52,6 +58,9 @@ static int start_job(conn *c, int blindly) {
     base_free(j);
     return rc;
   }
+  j->pool = c->pool;
+  j->pool->jobs++;
+  neap_->body_pin(&j->pool->body);
   if (!blindly) {
     j->conn = c;
     c->cancel.job = j;

@@ -250,9 +250,9 @@ void pool_pump(pool *p) {
   if (pool_waiting(p) > 0) {
     serve_idle(p);
     dial_for(p, pool_waiting(p));
-    serve_shared(p);
   }
   reserve_lanes(p);
+  if (p->nqueue > 0) serve_shared(p);
   pool_count_dials(p);
   p->pumping = 0;
   neap_->body_unpin(&p->body);
@@ -261,7 +261,7 @@ void pool_pump(pool *p) {
 int pool_submit(pool *p, query *q) {
   conn *c = NULL;
 
-  if (p->state != POOL_OPEN) return RC_CLOSED;
+  if (p->state == POOL_CLOSED) return RC_CLOSED;
   q->seq = ++p->seq;
   if (pool_waiting(p) == 0) {
     if ((c = pool_take_idle(p)) == NULL && (c = nearly_free(p)) == NULL &&

@@ -288,6 +288,10 @@ static const neap_op op_drain = {"db:close", abort_drain};
 static int k_drain(lua_State *L, int rc, lua_KContext ctx) {
   drain_wait *d = container_of((neap_wait *)ctx, drain_wait, wait);
 
+  if (rc == 0 && !pool_quiet(d->pool)) { /* one went on in between */
+    list_append(&d->pool->drainers, (node *)(void *)&d->wait);
+    return neap_park(L, &d->wait, k_drain);
+  }
   leave(d);
   lua_pushboolean(L, rc == 0);
   return 1;
@@ -301,7 +305,7 @@ static int l_pool_drain(lua_State *L) {
   lua_Number limit = luaL_checknumber(L, 2);
   drain_wait *d;
 
-  if (p == NULL || p->state == POOL_CLOSED) return lua_pushboolean(L, 1), 1;
+  if (p == NULL) return lua_pushboolean(L, 1), 1;
   pool_drain(p);
   if (!lua_toboolean(L, 3)) pool_refuse(p);
   if (pool_quiet(p)) return lua_pushboolean(L, 1), 1;

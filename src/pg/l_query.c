@@ -267,7 +267,9 @@ int query_send(lua_State *L, handle *h, query *q, lua_KFunction k) {
 int query_describe(lua_State *L, handle *h, query *q) {
   q->phase = PHASE_DESCRIBE;
   args_reset(&q->args);
-  if (h->kind != KIND_DB) return query_send(L, h, q, k_query);
+  if (q->flags & QF_FOLLOWED) q->form = FORM_UNNAMED;
+  if (h->kind != KIND_DB || (q->flags & QF_FOLLOWED))
+    return query_send(L, h, q, k_query);
   if (q->stmt->describing) {
     q->refs++;
     query_follow(q);

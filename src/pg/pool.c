@@ -59,7 +59,7 @@ lease *lease_new(pool *p) {
 int pool_claim(pool *p, lease *l, int64_t limit_ns) {
   conn *c;
 
-  if (p->state != POOL_OPEN) return RC_CLOSED;
+  if (p->state == POOL_CLOSED) return RC_CLOSED;
   p->stats.acquires++;
   if (pool_waiting(p) == 0 && (c = pool_take_idle(p)) != NULL) {
     pool_lease_to(c, l);
@@ -83,7 +83,7 @@ void pool_unclaim(lease *l) {
   pool_pump(l->pool);
 }
 
-static void quiet(pool *p) {
+void pool_rest(pool *p) {
   if (!pool_quiet(p)) return;
   for (node *n; (n = list_shift(&p->drainers)) != NULL;)
     neap_wake((neap_wait *)(void *)n, 0);
@@ -133,7 +133,7 @@ void pool_free(conn *c) {
   c->idle_since = neap_->now(p->loop);
   list_prepend(&p->idle, &c->link);
   pool_pump(p);
-  quiet(p);
+  pool_rest(p);
 }
 
 void pool_settled(conn *c) {
@@ -160,11 +160,9 @@ void pool_gone(conn *c) {
   p->size--;
   neap_->body_pin(&p->body);
   conn_unref(c);
-  if (p->state == POOL_OPEN) {
-    pool_fill(p);
-    pool_pump(p);
-  }
-  quiet(p);
+  pool_fill(p);
+  pool_pump(p);
+  pool_rest(p);
   neap_->body_unpin(&p->body);
 }
 
@@ -321,7 +319,7 @@ int pool_start(pool *p) {
 
 int pool_quiet(const pool *p) {
   return list_empty((list *)&p->busy) && list_empty((list *)&p->leased) &&
-         p->nqueue == 0 && p->nclaims == 0;
+         p->nqueue == 0 && p->nclaims == 0 && p->jobs == 0;
 }
 
 void pool_drain(pool *p) {
@@ -356,7 +354,7 @@ void pool_close(pool *p, const char *why) {
     c->doomed = 1;
     neap_->co_cancel(&c->dial.co);
   }
-  quiet(p);
+  pool_rest(p);
   neap_->body_unpin(&p->body);
 }
 

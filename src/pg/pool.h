@@ -53,6 +53,7 @@ struct pool {
   dsn dsn;
   unsigned char state, strict, pumping, dead;
   int size, dialling; /* slots taken; of these, being connected */
+  int jobs; /* cancel requests on the thread pool */
   int reserved;
   unsigned char *slots; /* taken or not, cfg.max + cfg.overflow of them */
   list all, idle, busy, leased;
@@ -110,6 +111,7 @@ int64_t pool_now(void);    /* real time: virtual clocks do not reach servers */
 
 void pool_drain(pool *p); /* no new ones; drainers are woken when quiet */
 int pool_quiet(const pool *p);
+void pool_rest(pool *p); /* if it is quiet: wake the drainers */
 void pool_refuse(pool *p); /* those who wait are told that it is closed */
 void pool_close(pool *p, const char *why); /* everything ends now */
 void pool_expire(pool *p); /* connections made before now are not reused */

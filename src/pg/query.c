@@ -106,12 +106,12 @@ void query_stop_leading(query *q) {
 
 void query_follow(query *q) {
   q->state = Q_FOLLOWING;
+  q->flags |= QF_FOLLOWED;
   list_append(&q->stmt->followers, &q->link);
   query_arm(q);
 }
 
 void query_finish(query *q, int rc) {
-  query_stop_leading(q);
   neap_->timer_stop(q->pool->loop, &q->timer);
   q->state = Q_DONE;
   q->rc = rc;
@@ -119,6 +119,7 @@ void query_finish(query *q, int rc) {
     if (q->settled != NULL) q->settled(q);
   } else
     neap_wake(&q->wait, rc);
+  query_stop_leading(q); /* after the leader itself */
   query_unref(q);
 }
 

@@ -45,6 +45,7 @@ enum query_form {
 #define QF_AGAIN 256u   /* a stale plan was healed once already */
 #define QF_INTERNAL 512u /* the pool's own; `settled` is called */
 #define QF_LATE 1024u   /* the error came at the commit */
+#define QF_FOLLOWED 4096u /* waited for such a one, in vain: asks by itself */
 #define QF_LEADER 2048u /* others wait for its description of the statement */
 
 /* query.bound: how it counts in its lane's load, by the statement's history. */
@@ -81,7 +82,7 @@ struct query {
   unsigned refs, flags;
   unsigned char state, phase, form, attempts, bound;
   unsigned char mode, shape; /* l_query.c: what the caller wants back */
-  unsigned char unprepared;
+  unsigned char unprepared; /* asked for, or its preparation failed */
   /* Of the task that waits, for l_query.c: stack indices of the SQL and of a
   ** metatable (or 0), the call as the user wrote it, what sends it (again). */
   int base, nargs, entity, scratch, nth;

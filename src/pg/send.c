@@ -57,6 +57,7 @@ void lane_release_prepared(conn *c, query *q) {
   q->prep = NULL;
   if (p == NULL) return;
   p->in_flight--;
+  if (p->state == PREP_FAILED) q->unprepared = 1; /* its own error, next time */
   if (p->state == PREP_FAILED && p->in_flight == 0) stmt_leave(p, c->slot);
 }
 

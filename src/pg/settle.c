@@ -184,6 +184,8 @@ static int is_stale(conn *c, query *q) {
     stmt_forget(q->stmt);
     return 1;
   }
+  if (strcmp(code, "26000") == 0 && q->unprepared)
+    return 1; /* sent behind a preparation that failed */
   if (strcmp(code, "26000") == 0) { /* the server has lost all of them */
     LIST_EACH_SAFE(n, &c->prepared) {
       prepared *p = container_of(n, prepared, link);

@@ -26,6 +26,7 @@ end
 
 -- Seconds for what is in flight when a pool is closed.
 local CLOSE_TIMEOUT <const> = 5
+local CANCEL_TIMEOUT <const> = 1
 
 -- ORDER PREPARE_MODES, src/pg/pool.h
 local PREPARE_MODES <const> = { named = 0, unnamed = 1, off = 2 }
@@ -302,7 +303,10 @@ end
 local function finish(self, timeout, serve)
   local ok, done = pcall(self._drain, self, timeout, serve)
   self:_close()
+  -- Requests to cancel what was still running are on the thread pool.
+  local ok_too, err = pcall(self._drain, self, CANCEL_TIMEOUT, true)
   if not ok then error(done, 0) end
+  if not ok_too then error(err, 0) end
   return done
 end
 
