@@ -1,14 +1,9 @@
 /*
-** emitter.c -- events: named lists of listeners that run at once and cannot
-** harm one another. User value 1 of an emitter is its table of events.
-**
-** E1  events[name] is a record whose user value 1 is an array of listeners in
-**     calling order. The array is never changed in place: an emit works on
-**     the one it found. A listener removed meanwhile carries `removed`.
-** E2  A record is dropped when it has neither listeners nor waiters.
+** emitter.c -- see emitter.h: emitting, and waiting for an event.
 */
 #include <math.h>
 
+#include "core/emitter.h"
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/options.h"
@@ -18,80 +13,6 @@
 #include "core/task.h"
 
 #define DEPTH_MAX 16 /* listeners started from within listeners */
-
-enum errors_mode { ERRORS_RAISE, ERRORS_COLLECT, ERRORS_REPORT };
-
-typedef struct emitter {
-  unsigned max_listeners, running;
-  unsigned char errors, closed;
-} emitter;
-
-typedef struct record { /* what emitter knows of one event */
-  list waiters;
-  unsigned char warned;
-} record;
-
-/* User values: 1 function, 2 emitter, 3 event name. */
-typedef struct listener {
-  double priority;
-  lua_Integer left; /* calls left, or -1 */
-  unsigned char removed;
-} listener;
-
-static emitter *check_emitter(lua_State *L) {
-  return lx_check(L, rt_of(L), 1, CLASS_EMITTER);
-}
-
-static emitter *check_alive(lua_State *L, const char *what) {
-  emitter *e = check_emitter(L);
-  if (e->closed) fault_error(L, "closed", "%s: the emitter is closed", what);
-  return e;
-}
-
-/* Event names are any values but nil and NaN. */
-static void check_name(lua_State *L, int idx) {
-  luaL_argcheck(L, !lua_isnoneornil(L, idx), idx, "an event needs a name");
-  luaL_argcheck(L, lua_rawequal(L, idx, idx), idx, "NaN cannot name an event");
-}
-
-/* Push the record of the event named at `name`, or nil; emitter at 1. */
-static record *push_record(lua_State *L, int name) {
-  lua_getiuservalue(L, 1, 1);
-  lua_pushvalue(L, name);
-  lua_rawget(L, -2);
-  lua_remove(L, -2);
-  return lua_touserdata(L, -1);
-}
-
-static record *push_new_record(lua_State *L, int name) {
-  record *rec = push_record(L, name);
-
-  if (rec != NULL) return rec;
-  lua_pop(L, 1);
-  rec = lua_newuserdatauv(L, sizeof *rec, 1);
-  rec->warned = 0;
-  list_init(&rec->waiters);
-  lua_newtable(L);
-  lua_setiuservalue(L, -2, 1);
-  lua_getiuservalue(L, 1, 1);
-  lua_pushvalue(L, name);
-  lua_pushvalue(L, -3);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-  return rec;
-}
-
-static void drop_record_if_idle(lua_State *L, int name, record *rec) {
-  lua_getiuservalue(L, -1, 1); /* the record is on top */
-  if (lua_rawlen(L, -1) == 0 && list_empty(&rec->waiters)) {
-    lua_getiuservalue(L, 1, 1);
-    lua_pushvalue(L, name);
-    lua_pushnil(L);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-  }
-  lua_pop(L, 1);
-}
 
 /* --- making --- */
 
@@ -127,216 +48,6 @@ static int l_emitter_new(lua_State *L) {
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
   lua_pop(L, 1);
-  return 1;
-}
-
-/* --- registration --- */
-
-static void warn_leak(lua_State *L, int name, lua_Integer n) {
-  luaL_tolstring(L, name, NULL);
-  lua_pushfstring(L, "%d listeners of event '%s': a leak? (see the option "
-                     "max_listeners)", (int)n, lua_tostring(L, -1));
-  fault_push(L, "invalid", NULL, lua_tostring(L, -1));
-  luaL_traceback(L, L, NULL, 1);
-  lua_setfield(L, -2, "traceback");
-  hook_report(L, rt_of(L), "leak", NULL);
-  lua_pop(L, 3);
-}
-
-/* A copy of the array at `from` with the listener at `li` put in at `at`. */
-static void push_inserted(lua_State *L, int from, int li, lua_Integer at) {
-  lua_Integer i, n = (lua_Integer)lua_rawlen(L, from);
-
-  lua_createtable(L, (int)n + 1, 0);
-  for (i = 1; i <= n; i++) {
-    lua_rawgeti(L, from, i);
-    lua_rawseti(L, -2, i < at ? i : i + 1);
-  }
-  lua_pushvalue(L, li);
-  lua_rawseti(L, -2, at);
-}
-
-static double priority_at(lua_State *L, int from, lua_Integer i) {
-  listener *l;
-
-  lua_rawgeti(L, from, i);
-  l = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  return l->priority;
-}
-
-/* Stack: emitter, name, fn, ... Pushes the handle. */
-static int add(lua_State *L, emitter *e, double priority, int first,
-               lua_Integer left) {
-  record *rec;
-  listener *l;
-  lua_Integer at, n;
-  int top = lua_gettop(L);
-
-  l = lx_new(L, rt_of(L), CLASS_LISTENER, sizeof *l, 3); /* top + 1 */
-  l->priority = priority;
-  l->left = left;
-  lua_pushvalue(L, 3);
-  lua_setiuservalue(L, top + 1, 1);
-  lua_pushvalue(L, 1);
-  lua_setiuservalue(L, top + 1, 2);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, top + 1, 3);
-  rec = push_new_record(L, 2);        /* top + 2 */
-  lua_getiuservalue(L, top + 2, 1);   /* top + 3 */
-  n = (lua_Integer)lua_rawlen(L, top + 3);
-  for (at = 1; at <= n; at++) {
-    double p = priority_at(L, top + 3, at);
-    if (first ? p <= priority : p < priority) break;
-  }
-  push_inserted(L, top + 3, top + 1, at);
-  lua_setiuservalue(L, top + 2, 1);
-  if (e->max_listeners > 0 && n + 1 > (lua_Integer)e->max_listeners &&
-      !rec->warned) {
-    rec->warned = 1;
-    warn_leak(L, 2, n + 1);
-  }
-  lua_settop(L, top + 1);
-  return 1;
-}
-
-static double check_options(lua_State *L, const char *what) {
-  static const char *const names[] = {"priority", NULL};
-
-  if (lua_isnoneornil(L, 4)) return 0;
-  luaL_checktype(L, 4, LUA_TTABLE);
-  options_check(L, 4, what, names);
-  if (lua_getfield(L, 4, "priority") == LUA_TNIL) return lua_pop(L, 1), 0;
-  if (lua_type(L, -1) != LUA_TNUMBER || isnan(lua_tonumber(L, -1)))
-    fault_error(L, "invalid", "%s: option 'priority' must be a number", what);
-  return lua_tonumber(L, -1);
-}
-
-static int l_emitter_on(lua_State *L) {
-  emitter *e = check_alive(L, "emitter:on");
-  check_name(L, 2);
-  lx_check_callable(L, 3);
-  return add(L, e, check_options(L, "emitter:on"), 0, -1);
-}
-
-static int l_emitter_once(lua_State *L) {
-  emitter *e = check_alive(L, "emitter:once");
-  check_name(L, 2);
-  lx_check_callable(L, 3);
-  return add(L, e, check_options(L, "emitter:once"), 0, 1);
-}
-
-static int l_emitter_many(lua_State *L) { /* name, n, fn */
-  emitter *e = check_alive(L, "emitter:many");
-  lua_Integer n = luaL_checkinteger(L, 3);
-
-  check_name(L, 2);
-  luaL_argcheck(L, n > 0, 3, "a positive number of calls expected");
-  lx_check_callable(L, 4);
-  lua_settop(L, 4);
-  lua_remove(L, 3);
-  return add(L, e, 0, 0, n);
-}
-
-static int l_emitter_prepend(lua_State *L) {
-  emitter *e = check_alive(L, "emitter:prepend");
-  check_name(L, 2);
-  lx_check_callable(L, 3);
-  return add(L, e, check_options(L, "emitter:prepend"), 1, -1);
-}
-
-/* --- removal --- */
-
-/* Remove from the event at index `name` each listener that is `only` (or has
-** the function at `fn`, or any when both are absent). Emitter at 1. */
-static int remove_listeners(lua_State *L, int name, listener *only, int fn) {
-  record *rec = push_record(L, name);
-  lua_Integer i, n, kept = 0;
-  int top = lua_gettop(L), removed = 0;
-
-  if (rec == NULL) return lua_pop(L, 1), 0;
-  lua_getiuservalue(L, top, 1); /* top + 1 */
-  n = (lua_Integer)lua_rawlen(L, top + 1);
-  lua_createtable(L, (int)n, 0); /* top + 2 */
-  for (i = 1; i <= n; i++) {
-    listener *l;
-    int hit = 1;
-    lua_rawgeti(L, top + 1, i);
-    l = lua_touserdata(L, -1);
-    if (only != NULL)
-      hit = l == only;
-    else if (fn != 0) {
-      lua_getiuservalue(L, -1, 1);
-      hit = lua_rawequal(L, -1, fn);
-      lua_pop(L, 1);
-    }
-    if (hit) {
-      l->removed = 1;
-      removed++;
-      lua_pop(L, 1);
-    } else
-      lua_rawseti(L, top + 2, ++kept);
-  }
-  lua_setiuservalue(L, top, 1);
-  lua_settop(L, top);
-  drop_record_if_idle(L, name, rec);
-  lua_pop(L, 1);
-  return removed;
-}
-
-static int l_emitter_off(lua_State *L) {
-  check_emitter(L);
-  if (lx_test(L, rt_of(L), 2, CLASS_LISTENER) && lua_isnoneornil(L, 3)) {
-    listener *l = lua_touserdata(L, 2);
-    lua_settop(L, 2);
-    lua_getiuservalue(L, 2, 3);
-    lua_pushinteger(L, remove_listeners(L, 3, l, 0));
-    return 1;
-  }
-  check_name(L, 2);
-  lx_check_callable(L, 3);
-  lua_pushinteger(L, remove_listeners(L, 2, NULL, 3));
-  return 1;
-}
-
-static int l_emitter_off_all(lua_State *L) {
-  int n = 0;
-
-  check_emitter(L);
-  if (!lua_isnoneornil(L, 2)) {
-    lua_pushinteger(L, remove_listeners(L, 2, NULL, 0));
-    return 1;
-  }
-  lua_settop(L, 1);
-  lua_newtable(L); /* names, as removal changes the table */
-  lua_getiuservalue(L, 1, 1);
-  lua_pushnil(L);
-  while (lua_next(L, 3)) {
-    lua_pop(L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, 2, luaL_len(L, 2) + 1);
-  }
-  lua_settop(L, 2);
-  while (luaL_len(L, 2) > 0) {
-    lua_rawgeti(L, 2, luaL_len(L, 2));
-    n += remove_listeners(L, 3, NULL, 0);
-    lua_settop(L, 2);
-    lua_pushnil(L);
-    lua_rawseti(L, 2, luaL_len(L, 2));
-  }
-  lua_pushinteger(L, n);
-  return 1;
-}
-
-static int l_listener_off(lua_State *L) {
-  listener *l = lx_check(L, rt_of(L), 1, CLASS_LISTENER);
-
-  if (l->removed) return lua_pushboolean(L, 0), 1;
-  lua_settop(L, 1);
-  lua_getiuservalue(L, 1, 2);
-  lua_getiuservalue(L, 1, 3);
-  lua_remove(L, 1); /* emitter, name */
-  lua_pushboolean(L, remove_listeners(L, 2, l, 0) > 0);
   return 1;
 }
 
@@ -432,7 +143,7 @@ static void wake_waiters(lua_State *L, record *rec, int first, int last) {
 }
 
 static int l_emitter_emit(lua_State *L) {
-  emitter *e = check_alive(L, "emitter:emit");
+  emitter *e = emitter_check_alive(L, "emitter:emit");
   task *t;
   rt *r;
   scope *s;
@@ -440,12 +151,12 @@ static int l_emitter_emit(lua_State *L) {
   int nargs = lua_gettop(L) - 2, base, j;
   lua_Integer i, n, ran = 0, kept = 0;
 
-  check_name(L, 2);
+  emitter_check_name(L, 2);
   luaL_argcheck(L, nargs <= VALUES_MAX, VALUES_MAX, "too many arguments");
   t = park_enter(L, "emitter:emit");
   r = t->owner->r;
   luaL_checkstack(L, nargs + 16, NULL);
-  rec = push_record(L, 2);
+  rec = emitter_push_record(L, 2);
   if (rec == NULL) {
     lua_pushinteger(L, 0);
     return park_finish(L, 1);
@@ -456,7 +167,7 @@ static int l_emitter_emit(lua_State *L) {
   if (!list_empty(&rec->waiters)) {
     wake_waiters(L, rec, 3, base - 1);
     lua_pushvalue(L, base);
-    drop_record_if_idle(L, 2, rec);
+    emitter_drop_record_if_idle(L, 2, rec);
     lua_pop(L, 1);
   }
   s = lx_new(L, r, CLASS_SCOPE, sizeof *s, 1); /* base + 2 */
@@ -474,7 +185,7 @@ static int l_emitter_emit(lua_State *L) {
       lua_pop(L, 1);
       continue;
     }
-    if (l->left > 0 && --l->left == 0) remove_listeners(L, 2, l, 0);
+    if (l->left > 0 && --l->left == 0) emitter_remove(L, 2, l, 0);
     lua_getiuservalue(L, -1, 1);
     lua_remove(L, -2);
     for (j = 3; j < base; j++) lua_pushvalue(L, j);
@@ -519,8 +230,8 @@ static int l_emitter_wait_for(lua_State *L) {
   record *rec;
   double s = HUGE_VAL;
 
-  check_alive(L, "emitter:wait_for");
-  check_name(L, 2);
+  emitter_check_alive(L, "emitter:wait_for");
+  emitter_check_name(L, 2);
   lua_settop(L, 3);
   if (!lua_isnil(L, 3)) {
     luaL_checktype(L, 3, LUA_TTABLE);
@@ -535,7 +246,7 @@ static int l_emitter_wait_for(lua_State *L) {
   }
   t = park_enter(L, "emitter:wait_for");
   l = &t->owner->r->loop;
-  rec = push_new_record(L, 2); /* 4: keeps the record alive */
+  rec = emitter_push_new_record(L, 2); /* 4: keeps the record alive */
   if (s < 9e9 && loop_sleep(l, &t->timer,
                             loop_now(l) + (int64_t)ceil(s * 1e9)) < 0)
     return luaL_error(L, "not enough memory");
@@ -546,33 +257,10 @@ static int l_emitter_wait_for(lua_State *L) {
 
 static const neap_op op_wait_for = {"emitter:wait_for", park_abort_listed};
 
-/* --- looking, and the end --- */
-
-static int l_emitter_count(lua_State *L) {
-  lua_Integer n = 0;
-
-  check_emitter(L);
-  lua_settop(L, 2);
-  if (!lua_isnil(L, 2)) {
-    if (push_record(L, 2) != NULL) {
-      lua_getiuservalue(L, -1, 1);
-      n = (lua_Integer)lua_rawlen(L, -1);
-    }
-  } else {
-    lua_getiuservalue(L, 1, 1);
-    lua_pushnil(L);
-    while (lua_next(L, 3)) {
-      lua_getiuservalue(L, -1, 1);
-      n += (lua_Integer)lua_rawlen(L, -1);
-      lua_pop(L, 2);
-    }
-  }
-  lua_pushinteger(L, n);
-  return 1;
-}
+/* --- the end --- */
 
 static int l_emitter_close(lua_State *L) {
-  emitter *e = check_emitter(L);
+  emitter *e = emitter_check(L);
 
   e->closed = 1;
   lua_settop(L, 1);
@@ -588,18 +276,10 @@ static int l_emitter_close(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg methods[] = {
-    {"on", l_emitter_on},           {"once", l_emitter_once},
-    {"many", l_emitter_many},       {"prepend", l_emitter_prepend},
-    {"off", l_emitter_off},         {"off_all", l_emitter_off_all},
-    {"emit", l_emitter_emit},       {"wait_for", l_emitter_wait_for},
-    {"count", l_emitter_count},     {"close", l_emitter_close},
-    {NULL, NULL}};
-
-static const luaL_Reg listener_methods[] = {{"off", l_listener_off},
-                                            {NULL, NULL}};
-static const luaL_Reg listener_metas[] = {{"__close", l_listener_off},
-                                          {NULL, NULL}};
+static const luaL_Reg methods[] = {{"emit", l_emitter_emit},
+                                   {"wait_for", l_emitter_wait_for},
+                                   {"close", l_emitter_close},
+                                   {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"emitter", l_emitter_new}, {NULL, NULL}};
 
@@ -607,6 +287,10 @@ void emitter_open(lua_State *L, rt *r);
 
 void emitter_open(lua_State *L, rt *r) {
   lx_class(L, r, CLASS_EMITTER, methods, NULL, NULL);
-  lx_class(L, r, CLASS_LISTENER, listener_methods, listener_metas, NULL);
+  lx_ref(L, r->r_class[CLASS_EMITTER]);
+  lua_getfield(L, -1, "__index");
+  lx_functions(L, r, listeners_methods);
+  lua_pop(L, 2);
+  listeners_open(L, r);
   lx_functions(L, r, functions);
 }
