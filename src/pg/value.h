@@ -50,12 +50,13 @@ const pg_type *pg_type_named(const char *name); /* "int8", "text[]"; NULL */
 ** is 0 text, 1 binary. Text has no zero byte in it, and none at its end, which
 ** libpq wants: the caller appends it. Returns NULL or what is wrong (see
 ** pg_encode); out->len is then as it was, and the text may lie on the Lua
-** stack. Needs a few free stack slots, as any function called by Lua has. A Lua string may go to any type except bool: it is sent as text where
-** the type is not a string. The value must not be nil or null: the caller
-** sends NULL itself. */
+** stack. Needs a few free stack slots, as any function called by Lua has. A
+** Lua string may go to any type except bool: it is sent as text where the type
+** is not a string. The value must not be nil or null: the caller sends NULL
+** itself. */
 const char *pg_put(lua_State *L, int idx, pg_oid oid, buf *out, int *format);
 
-/* Push a value of any type from text (types that are not built in: a string). */
+/* Push a value of any type from text; of one not built in, a string. */
 void pg_push_text(lua_State *L, pg_oid oid, const char *p, size_t len);
 
 /* luaopen part: pushes the table of value constructors (numeric, date,
