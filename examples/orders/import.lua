@@ -59,6 +59,8 @@ end
 ---@private
 function Import:write(l, product, stock)
   local total = l.quantity * product.price_cents
+  -- Once, out here: after a deadlock the function below is run again.
+  local left = stock.quantity - l.quantity
   local placed = {
     ref = l.ref, sku = l.sku, quantity = l.quantity, total_cents = total,
   }
@@ -76,7 +78,7 @@ function Import:write(l, product, stock)
     uow:add(model.OrderEvent.new {
       order_ref = l.ref, name = "order.placed", payload = placed,
     })
-    stock.quantity = stock.quantity - l.quantity
+    stock.quantity = left
     uow:repo(model.Stock):update(stock)
   end)
 end
