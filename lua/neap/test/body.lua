@@ -170,8 +170,11 @@ local function complaints(opts, state, before, reports)
   local patches = patch.restore_all()
   if not skip.patches then add("", patches) end
   add("", sequence.gaps())
-  if not skip.reports then
-    for _, info in ipairs(reports) do add("", { Reports.text(info) }) end
+  for _, info in ipairs(skip.reports and {} or reports) do
+    -- Tasks that were given up are told of as left over.
+    if not (state.left and info.what == "shutdown") then
+      add("", { Reports.text(info) })
+    end
   end
   if not skip.tasks then
     add("left running in the background: ", state.left or {})
@@ -197,7 +200,7 @@ end
 local function failure(err, opts, state)
   if state.tree then return overdue(opts, state) end
   if core.fault.is(err, "deadlock") then
-    for _, line in ipairs(sequence.gaps(true)) do
+    for _, line in ipairs(sequence.gaps()) do
       err.message = err.message .. line .. "\n"
     end
   elseif state.outcome and not state.outcome.ok then
@@ -229,12 +232,13 @@ function body.try(opts, fn)
   state.tree = state.tree or kit.alarm()
   kit.alarm()
   body.reports, body.state = nil, nil
-  if ok and not state.tree and state.outcome.ok then
+  local outcome = state.outcome
+  if outcome and outcome.ok and not state.tree and (ok or state.left) then
     local lines = complaints(opts, state, before, reports)
     if #lines > 0 then
       return state, false, state.site .. table.concat(lines, "\n")
     end
-    return state, true, table.unpack(state.outcome, 1, state.outcome.n)
+    return state, true, table.unpack(outcome, 1, outcome.n)
   end
   patch.restore_all()
   for _, info in ipairs(reports) do

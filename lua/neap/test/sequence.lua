@@ -12,7 +12,7 @@ local core = require "neap.core"
 
 ---@class neap.test.Sequence
 ---@field private called table<integer, boolean>
----@field private undone table<integer, boolean>  calls that were cancelled
+---@field private asked table<integer, boolean>  also calls that were cancelled
 ---@field private doors table<integer, any>  events of those who wait
 ---@field private passed integer  all up to this one have returned
 ---@field private site string
@@ -30,18 +30,17 @@ local made = {}
 function sequence.new()
   local info = debug.getinfo(2, "Sl")
   local self = setmetatable({
-    called = {}, undone = {}, doors = {}, passed = 0,
+    called = {}, asked = {}, doors = {}, passed = 0,
     site = ("%s:%d"):format(info.short_src, info.currentline),
   }, Sequence)
   made[#made + 1] = self
   return self
 end
 
--- A call that is cancelled has not been made.
+-- A call that is cancelled may be made again.
 local Undo = {
   __close = function(self, err)
-    local seq, n = self.sequence, self.n
-    if err ~= nil then seq.called[n], seq.undone[n] = nil, true end
+    if err ~= nil then self.sequence.called[self.n] = nil end
   end,
 }
 
@@ -54,7 +53,7 @@ function Sequence:__call(n)
   if self.called[n] then
     error(("sequence: %d was called already"):format(n), 2)
   end
-  self.called[n] = true
+  self.called[n], self.asked[n] = true, true
   if self.passed < n - 1 then
     local _ <close> = setmetatable({ sequence = self, n = n }, Undo)
     self.doors[n] = core.event()
@@ -65,18 +64,13 @@ function Sequence:__call(n)
   if door then door:set() end
 end
 
---- Which numbers are missing below the highest that was called, or nil. With
---- `undone`, calls that were cancelled are calls too: they show who waited.
----@param undone? boolean
+--- Which numbers nobody called, below the highest that somebody did, or nil.
 ---@return string|nil
-function Sequence:gap(undone)
-  local called, highest = {}, 0
-  for n in pairs(self.called) do called[n] = true end
-  for n in pairs(undone and self.undone or {}) do called[n] = true end
-  for n in pairs(called) do highest = math.max(highest, n) end
-  local missing, waiting = {}, nil
+function Sequence:gap()
+  local highest, missing, waiting = 0, {}, nil
+  for n in pairs(self.asked) do highest = math.max(highest, n) end
   for n = 1, highest do
-    if not called[n] then
+    if not self.asked[n] then
       missing[#missing + 1] = n
     elseif n > self.passed and not waiting then
       waiting = n
@@ -97,11 +91,10 @@ end
 function sequence.mark() made = {} end
 
 --- Lines about the sequences made since the mark that have gaps.
----@param undone? boolean  see `Sequence:gap`
 ---@return string[]
-function sequence.gaps(undone)
+function sequence.gaps()
   local lines = {}
-  for _, self in ipairs(made) do lines[#lines + 1] = self:gap(undone) end
+  for _, self in ipairs(made) do lines[#lines + 1] = self:gap() end
   made = {}
   return lines
 end
