@@ -122,8 +122,8 @@ local function budgets(out, all, contenders)
     #missed > 0 and " What falls short:" or "")
   if #missed > 0 then out[#out + 1] = "" end
   for _, c in ipairs(missed) do
-    out[#out + 1] = ("- %s, against %s: %s of %s is %s (asked for: %s).")
-      :format(c[1], c[2], c[3], c[4], c[6] == "-" and "too much" or c[6], c[7])
+    out[#out + 1] = ("- %s, against %s: %s %s (asked for: %s).")
+      :format(c[1], c[2], c[3], c[6] == "-" and c[4] or c[6], c[7])
   end
 end
 
@@ -176,14 +176,17 @@ local function scale(out, series)
   out[#out + 1] = "CPU for each of n; the slope of the whole is that of "
     .. "log(cost) over log(n)\nfrom 10^3 on: 1.00 is a straight line.\n"
   local cells = { "what" }
-  for _, p in ipairs(series[1].points) do
-    cells[#cells + 1] = ("10^%d"):format(math.floor(math.log(p.n, 10) + 0.5))
-  end
+  local most = 0
+  for _, s in ipairs(series) do most = math.max(most, #s.points) end
+  for power = 2, most + 1 do cells[#cells + 1] = ("10^%d"):format(power) end
   cells[#cells + 1] = "slope"
   head(out, cells)
   for _, s in ipairs(series) do
     cells = { s.title }
-    for _, p in ipairs(s.points) do cells[#cells + 1] = time(p.cpu / p.n) end
+    for i = 1, most do
+      local p = s.points[i]
+      cells[#cells + 1] = p and time(p.cpu / p.n) or "too long"
+    end
     cells[#cells + 1] = ("%.2f"):format(slope(s.points))
     line(out, cells)
   end

@@ -158,7 +158,8 @@ rows.scale = {
   { title = "tasks started and ended", run = { "neap", "scale_tasks $n" } },
   { title = "timers set and reached", run = { "neap", "scale_timers $n" } },
   { title = "waiters of one event", run = { "neap", "scale_waiters $n" } },
-  { title = "listeners of one emit", run = { "neap", "scale_listeners $n" } },
+  { title = "listeners added, one emit",
+    run = { "neap", "scale_listeners $n" } },
   { title = "rows of one result", database = true,
     run = { "neap.pg", "scale_rows $dsn $n" } },
 }

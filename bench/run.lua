@@ -107,17 +107,23 @@ local function measure(row, values)
   return { row = row, got = got, failed = failed, rounds = rounds }
 end
 
+-- Sizes that would take longer than this, going by the last two, are left out.
+local PATIENCE <const> = 20 -- seconds
+
 local function series(values)
   local out = {}
   for _, row in ipairs(rows.scale) do
     if not row.database or values.dsn then
       note("scale: %s", row.title)
-      local points = {}
-      local c = rows.contenders[row.run[1]]
+      local points, c = {}, rows.contenders[row.run[1]]
       for power = 2, options.quick and 5 or 6 do
-        local n = 10 ^ power // 1 | 0
-        local cpu = {}
-        for i = 1, n < 1000000 and 3 or 1 do
+        local last, before = points[#points], points[#points - 1]
+        if before and last.cpu * math.max(10, last.cpu / before.cpu)
+            > PATIENCE then
+          break
+        end
+        local n, cpu = 10 ^ power // 1 | 0, {}
+        for i = 1, power < 6 and 3 or 1 do
           local result, why = once(expand(c.command .. " " .. row.run[2],
             { n = n }, values))
           if not result then error(row.title .. ": " .. why, 0) end
