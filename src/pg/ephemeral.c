@@ -34,12 +34,16 @@ typedef struct server {
 /* $1 directory, $2 where initdb and postgres are, the rest: for postgres. A
 ** failure leaves a mark and waits to be told, so that the log can be read. */
 static const char script[] =
-  "d=$1 b=$2; shift 2; exec 3<\"$d/alive\"; trap : INT HUP TERM\n"
+  /* Opened both ways first: for reading alone it would wait for a writer, and
+  ** we may be gone already. */
+  "d=$1 b=$2; shift 2; exec 4<>\"$d/alive\" 3<\"$d/alive\" 4>&-\n"
+  "trap : INT HUP TERM\n"
   "if \"$b/initdb\" -D \"$d/data\" -A trust -U postgres -E UTF8 --locale=C "
   "--no-sync --no-instructions --wal-segsize=1 >>\"$d/log\" 2>&1; then\n"
   "  \"$b/postgres\" -D \"$d/data\" \"$@\" 3<&- >>\"$d/log\" 2>&1 &\n"
   "  pg=$!\n"
-  "  ( read -r _ <&3; kill -QUIT $pg 2>/dev/null ) & w=$!\n"
+  "  ( read -r _ <&3\n" /* it ignores the signal until it has come up */
+  "    while kill -QUIT $pg 2>/dev/null; do sleep 0.05; done ) & w=$!\n"
   "  while kill -0 $pg 2>/dev/null; do wait $pg; done\n"
   "  if kill $w 2>/dev/null; then : >\"$d/failed\"; read -r _ <&3; fi\n"
   "else\n"
