@@ -34,19 +34,19 @@ end
 --- Run the text as a spec file. `env` are assignments for the shell.
 ---@param text string
 ---@param env? string
----@return {successes: integer, failures: integer, errors: integer, pending: integer, text: string, status: integer, file: string}
+---@return table out successes, failures, errors, pending, text, status
 function fixture.run(text, env)
   local directory = shell.directory()
-  local guard <close> = setmetatable({}, {
+  local _ <close> = setmetatable({}, {
     __close = function() shell.remove(directory) end,
   })
   local file = directory .. "/x_spec.lua"
   shell.write(file, HEAD .. text)
   local status, output = shell.run(("cd %s && export %s && %s -o plainTerminal $FLAGS x_spec.lua")
     :format(shell.quote(directory), env or "FLAGS=", fixture.busted))
-  local out = { status = status, text = output, file = "x_spec.lua" }
+  local out = { status = status, text = output }
   out.successes, out.failures, out.errors, out.pending = numbers(output)
-  return out, guard
+  return out
 end
 
 return fixture

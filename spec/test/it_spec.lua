@@ -109,7 +109,7 @@ describe("a body", function()
   end)
 
   plain("needs busted, or test.run", function()
-    local patched <close> = test.patch(package.loaded, "busted", nil)
+    local _ <close> = test.patch(package.loaded, "busted", nil)
     local ok, err = pcall(test.it, "alone", function() end)
     assert.is_false(ok)
     assert.is_true(neap.fault.is(err, "invalid"))
@@ -311,7 +311,7 @@ describe("after a body", function()
 
   local outer = neap.emitter()
   it("listeners may be gone, or on the test's own emitters", function()
-    local handle <close> = outer:on("x", print)
+    local _ <close> = outer:on("x", print)
     neap.emitter():on("x", print)
   end)
 

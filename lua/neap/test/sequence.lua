@@ -16,6 +16,7 @@ local core = require "neap.core"
 ---@field private doors table<integer, any>  events of those who wait
 ---@field private passed integer  all up to this one have returned
 ---@field private site string
+---@field private closed boolean|nil
 ---@operator call(integer): nil
 local Sequence = {}
 Sequence.__index = Sequence
@@ -84,17 +85,21 @@ end
 
 function Sequence:__close(err)
   local said = self:gap()
+  self.closed = true
   if said and err == nil then error(said, 0) end
 end
 
 --- Forget those made so far.
 function sequence.mark() made = {} end
 
---- Lines about the sequences made since the mark that have gaps.
+--- Lines about the sequences made since the mark that have gaps, and were not
+--- closed: those have told.
 ---@return string[]
 function sequence.gaps()
   local lines = {}
-  for _, self in ipairs(made) do lines[#lines + 1] = self:gap() end
+  for _, self in ipairs(made) do
+    if not self.closed then lines[#lines + 1] = self:gap() end
+  end
   made = {}
   return lines
 end
