@@ -162,7 +162,7 @@ function Bulk:insert_values(part)
     while size > #part.objects - first + 1 do size = size // 2 end
     if size == 1 or #columns == 0 then
       local object = part.objects[first]
-      if not self:one(sql.insert(def, object), object) then
+      if not self:one(sql.insert(def, object, columns, part.shape), object) then
         self:lost(object)
       end
       first = first + 1
@@ -204,7 +204,8 @@ function Bulk:save(part)
   local def, objects = self.def, part.objects
   if #objects == 1 or needs_values(part.columns) then
     for _, object in ipairs(objects) do
-      if not self:one(sql.save(def, object), object) then
+      local plan = sql.save(def, object, part.columns, part.shape)
+      if not self:one(plan, object) then
         write.stale(def, object, "save")
       end
     end

@@ -29,6 +29,8 @@ local Query = {}
 Query.__index = Query
 Query.__name = "neap.repository.Query"
 
+local NONE <const> = {}
+
 -- Read-only statements may share a round trip with others.
 local SCALAR <const> = { rows = "array", readonly = true }
 
@@ -41,15 +43,12 @@ end
 ---@param name string  of the method, for messages
 ---@return neap.repository.Query
 function query.new(repo, where, name)
-  local self = setmetatable({
+  return setmetatable({
     repo = repo,
     label = repo.def.name .. ":" .. name,
     conditions = { where },
-    terms = {},
+    terms = NONE,
   }, Query)
-  -- A wrong condition is a mistake of the line that states it.
-  if where ~= nil then self:clause({ n = 0 }) end
-  return self
 end
 
 ---@private
@@ -86,15 +85,21 @@ function Query:tail(params, most)
   return text
 end
 
+--- The same query, its condition checked: a mistake is reported by the line
+--- that makes it, not by the one that asks the server.
+---@return neap.repository.Query
+function Query:checked()
+  self:clause({ n = 0 })
+  return self
+end
+
 --- One more condition that has to hold as well.
 ---@param where table
 ---@return neap.repository.Query
 function Query:where(where)
   local conditions = { unpack(self.conditions) }
   conditions[#conditions + 1] = where
-  local twin = self:derive("conditions", conditions)
-  twin:clause({ n = 0 })
-  return twin
+  return self:derive("conditions", conditions):checked()
 end
 
 --- The order: column names, each perhaps with `asc` or `desc` and

@@ -48,7 +48,10 @@ end
 --- A condition where one is needed: in a table a nil value is no value, and
 --- the first row of all would be an answer to another question.
 local function needs_condition(self, name, where)
-  if type(where) == "table" and next(where) == nil or where == nil then
+  if where ~= nil and type(where) ~= "table" then
+    invalid("%s:%s: a condition is a table of columns, got %s", self.def.name,
+      name, type(where))
+  elseif where == nil or next(where) == nil then
     invalid("%s:%s: the condition is empty (a nil value vanishes from a table; "
       .. "NULL is repository.null)", self.def.name, name)
   end
@@ -123,12 +126,30 @@ function Repository:get_many(keys)
   return found
 end
 
+local PLAIN <const> = { string = true, number = true, boolean = true }
+
+--- The first row with a plain value in one column: a statement that is kept.
+---@private
+---@async
+function Repository:find_plain(column, value)
+  local def, session = self.def, self.session
+  if session then session:flush() end
+  local rows = self.db:query_opts(def.read, sql.find(def, column).sql, value)
+  if session then session:adopt(def, rows) end
+  return rows[1]
+end
+
 --- The first entity that matches, or nil.
 ---@async
 ---@param where table
 ---@return neap.repository.Entity|nil
 function Repository:find(where)
   needs_condition(self, "find", where)
+  local name, value = next(where)
+  local column = self.def.by_name[name]
+  if column and PLAIN[type(value)] and next(where, name) == nil then
+    return self:find_plain(column, value)
+  end
   return query.new(self, where, "find"):first()
 end
 
@@ -169,7 +190,9 @@ end
 --- A query to be built further: `repo:where{...}:order_by("name"):all()`.
 ---@param where? table
 ---@return neap.repository.Query
-function Repository:where(where) return query.new(self, where, "where") end
+function Repository:where(where)
+  return query.new(self, where, "where"):checked()
+end
 
 --- A page of the entities that match; see `neap.repository.page`.
 ---@async
@@ -298,10 +321,11 @@ local function finder(_, name)
   if not column_name then return nil end
   return function(self, value)
     local label = self.def.name .. ":" .. name
-    criteria.column(label, self.def, column_name)
+    local column = criteria.column(label, self.def, column_name)
     if value == nil then
       invalid("%s: needs a value; NULL is repository.null", label)
     end
+    if PLAIN[type(value)] then return self:find_plain(column, value) end
     return query.new(self, { [column_name] = value }, name):first()
   end
 end

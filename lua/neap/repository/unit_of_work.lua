@@ -98,7 +98,6 @@ end
 ---@return T
 function UnitOfWork:add(object)
   local def = entity.definition_of(object, "uow:add")
-  entity.check_fields(def, object, "uow:add")
   self.session:add(def, object)
   return object
 end
