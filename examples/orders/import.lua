@@ -59,7 +59,8 @@ end
 ---@private
 function Import:write(l, product, stock)
   local total = l.quantity * product.price_cents
-  -- Once, out here: after a deadlock the function below is run again.
+  -- Once, out here: the function below is run again after a deadlock, or when
+  -- its connection is lost.
   local left = stock.quantity - l.quantity
   local placed = {
     ref = l.ref, sku = l.sku, quantity = l.quantity, total_cents = total,

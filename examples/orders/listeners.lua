@@ -9,6 +9,12 @@ local listeners = {}
 
 local MAIL_TIME <const> = 0.001
 local MAIL_FAILS_EVERY <const> = 97 -- one order in so many
+local ATTEMPTS <const> = 5
+
+-- Written once however often it is asked for, so it may be asked again.
+local PICK <const> = [[
+  insert into picks (order_ref, sku, quantity) values ($1, $2, $3)
+  on conflict do nothing]]
 
 ---@class orders.Statistics
 ---@field orders integer
@@ -32,8 +38,14 @@ function listeners.new(db)
 
   local function warehouse(event)
     local p = event.payload
-    db:exec("insert into picks (order_ref, sku, quantity) values ($1, $2, $3)",
-      p.ref, p.sku, p.quantity)
+    for attempt = 1, ATTEMPTS do
+      local ok, err = neap.pcall(db.exec, db, PICK, p.ref, p.sku, p.quantity)
+      if ok then return end
+      if attempt == ATTEMPTS or not neap.fault.is(err, "connection_lost") then
+        error(err, 0)
+      end
+      neap.sleep(0.01 * attempt)
+    end
   end
 
   local function count(event)
