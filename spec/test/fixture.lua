@@ -42,8 +42,8 @@ function fixture.run(text, env)
   })
   local file = directory .. "/x_spec.lua"
   shell.write(file, HEAD .. text)
-  local status, output = shell.run(("cd %s && export %s && %s -o plainTerminal $FLAGS x_spec.lua")
-    :format(shell.quote(directory), env or "FLAGS=", fixture.busted))
+  local status, output = shell.run(("cd %s && export FLAGS= NEAP_TEST_SEED= NEAP_TEST_GC= %s && " ..
+    "%s -o plainTerminal $FLAGS x_spec.lua"):format(shell.quote(directory), env or "", fixture.busted))
   local out = { status = status, text = output }
   out.successes, out.failures, out.errors, out.pending = numbers(output)
   return out

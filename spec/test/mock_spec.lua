@@ -86,7 +86,7 @@ describe("a mock", function()
     assert.same({ 3, 2 }, { f.started, f.finished })
   end)
 
-  it("keeps a sequence in order of the calls that overlap", function()
+  it { shuffle = false } ("keeps a sequence in order of the calls that overlap", function()
     local f = mock.fn():sequence { 1, 2, 3 }:delays(1)
     assert.same({ 1, 2, 3 }, { neap.gather(f, f, f) })
   end)

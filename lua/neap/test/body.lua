@@ -12,6 +12,9 @@ local kit = core.testkit
 
 local body = {}
 
+-- Collect garbage all the time: for modules in C, and for weak tables.
+local STRESS <const> = (os.getenv "NEAP_TEST_GC" or "") ~= ""
+
 -- A checker (valgrind) makes everything slower by this factor.
 local SLOWDOWN <const> = tonumber(os.getenv "NEAP_SLOWDOWN") or 1
 local TIMEOUT <const> = 5
@@ -227,10 +230,12 @@ function body.try(opts, fn)
   local before = leaks.clean_snapshot()
   body.reports, body.state = reports, state
   kit.alarm(state.limit)
+  local pause = STRESS and collectgarbage("setpause", 0)
   local ok, err = pcall(run.run, run_options(opts, reports), main, state, opts,
     fn, reports)
-  state.tree = state.tree or kit.alarm()
-  kit.alarm()
+  if pause then collectgarbage("setpause", pause) end
+  local tree = kit.alarm()
+  state.tree = state.tree or tree
   body.reports, body.state = nil, nil
   local outcome = state.outcome
   if outcome and outcome.ok and not state.tree and (ok or state.left) then
