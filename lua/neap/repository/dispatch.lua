@@ -8,7 +8,8 @@ local neap = require "neap"
 
 local dispatch = {}
 
---- Have an error reported the way a failed background task is.
+--- Have an error reported the way a failed background task is. Others that
+--- came with it, the publisher has reported.
 local function report(err)
   neap.background(function() error(err, 0) end)
 end
@@ -17,10 +18,7 @@ end
 local function announce(publisher, events)
   for _, event in ipairs(events) do
     local ok, err = neap.pcall(publisher.publish, publisher, event)
-    if not ok then
-      report(err)
-      for _, other in ipairs(neap.suppressed(err)) do report(other) end
-    end
+    if not ok then report(err) end
   end
 end
 
