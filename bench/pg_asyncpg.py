@@ -51,6 +51,26 @@ async def select(dsn, milliseconds, tasks):
     print(f"ops {ops}\nwall {wall:.9f}\ncpu {cpu:.9f}")
 
 
+async def workflow(dsn):
+    pool = await asyncpg.create_pool(dsn, min_size=3, max_size=3)
+
+    def step(seconds):
+        return pool.execute("select pg_sleep($1)", seconds)
+
+    async def order():
+        await asyncio.gather(step(0.05), step(0.05), step(0.03))
+        await step(0.08)
+
+    async with pool:
+        await order()
+        gc.collect()
+        wall, cpu = time.perf_counter(), time.process_time()
+        await order()
+        cpu = time.process_time() - cpu
+        wall = time.perf_counter() - wall
+    print(f"ops 1\nwall {wall:.9f}\ncpu {cpu:.9f}")
+
+
 uvloop.install()
-ROWS = {f.__name__: f for f in (select,)}
+ROWS = {f.__name__: f for f in (select, workflow)}
 asyncio.run(ROWS[sys.argv[1]](sys.argv[2], *map(int, sys.argv[3:])))

@@ -144,8 +144,8 @@ rows.list = {
   {
     id = "workflow", title = "order workflow: 50, 50 and 30 ms, then 80 ms",
     unit = "order", database = true,
-    run = { ["neap.pg"] = "workflow $dsn $n" },
-    full = { n = 10 }, quick = { n = 5 }, rounds = { full = 3, quick = 1 },
+    run = { ["neap.pg"] = "workflow $dsn", asyncpg = "workflow $dsn" },
+    full = {}, quick = {}, rounds = { full = 11, quick = 5 },
     against = {
       { what = "its critical path of 130 ms", metric = "wall",
         seconds = 0.132 },
