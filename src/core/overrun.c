@@ -36,6 +36,7 @@ static void break_loop(lua_State *L, lua_Debug *ar) {
   char message[120];
 
   (void)ar;
+  if (k != NULL) k->hooked = NULL; /* it has been heard */
   if (k == NULL || !k->alarmed || k->raised < PATIENCE)
     lua_sethook(L, NULL, 0, 0);
   if (k == NULL || !k->alarmed) return; /* left over from another body */
@@ -127,10 +128,11 @@ static int l_alarm(lua_State *L) {
 #if HAVE_ALARM
   if (!lua_isnil(L, 1)) {
     int64_t ns = lx_seconds(L, 1, &k->seconds);
+    int rc;
     if (ns == INT64_MAX) return 0;
     k->raised = 0;
-    if (arm(k, ns > 0 ? ns : 1) != 0)
-      return luaL_error(L, "testkit.alarm: %s", strerror(errno));
+    rc = arm(k, ns > 0 ? ns : 1);
+    if (rc != 0) return luaL_error(L, "testkit.alarm: %s", strerror(rc));
     return 0;
   }
 #endif

@@ -35,9 +35,9 @@ typedef struct probe {
 static probe *probe_of(node *n) { return container_of(n, probe, link); }
 
 static int inside(const task *t, const task *root) {
-  for (; t != NULL; t = t->owner->body)
-    if (t == root) return 1;
-  return 0;
+  for (; t != NULL && t != root; t = t->owner->body)
+    if (t->owner->kind == SCOPE_GROUND) return 0; /* nobody's */
+  return t != NULL;
 }
 
 static void fire(probe *p) {
