@@ -215,6 +215,17 @@ describe("the deadline of a body", function()
   end)
 end)
 
+describe("a body inside of a body", function()
+  it("is refused, and does not disturb it", function()
+    local t = {}
+    local patched = test.patch(t, "a", 1)
+    local ok, err = pcall(test.run, function() end)
+    assert.is_false(ok)
+    assert.matches("a body cannot run inside of a run", tostring(err))
+    patched:restore()
+  end)
+end)
+
 describe("after a body", function()
   plain("no background task may be left", function()
     local out = fails([[
@@ -407,6 +418,10 @@ describe("the order of tasks", function()
     ]], "NEAP_TEST_SEED=5")
     assert.equal(1, out.errors + out.failures, out.text)
     assert.matches('neap.test: "fails at last" failed with NEAP_TEST_SEED=7', out.text)
+  end)
+
+  plain("needs a seed that is one", function()
+    fails("", "NEAP_TEST_SEED must be a whole number from 1 on, got 'x'", "NEAP_TEST_SEED=x")
   end)
 
   plain("is not told when the test passes or is pending", function()

@@ -1,5 +1,6 @@
 local neap = require "neap"
 local test = require "neap.test"
+local fixture = require "spec.test.fixture"
 
 local it = test.it { clock = "virtual" }
 
@@ -172,6 +173,22 @@ describe("a cancel sweep", function()
     end)
     assert.matches("it left behind 1 listener", said)
     em:off_all()
+  end)
+
+  it("that hangs says in which round", function()
+    local out = fixture.run [[
+      it { timeout = 0.2 } ("sweeps", function()
+        test.cancel_sweep(function()
+          neap.sleep(1)
+          pcall(neap.sleep, 1)
+          if neap.cancelled() then neap.shield(1e9, function()
+            while true do neap.sleep(1) end
+          end) end
+        end)
+      end)
+    ]]
+    assert.equal(1, out.errors, out.text)
+    assert.matches("in cancel_sweep, round 2 %(waiting%)", out.text)
   end)
 
   it("has an end", function()

@@ -27,12 +27,6 @@ local RUN_OPTIONS <const> = {
   "signals", "slow_ms", "trace",
 }
 
-local function check_leaks(v)
-  if type(v) == "boolean" then return nil end
-  if type(v) ~= "table" then return "must be a boolean or a table" end
-  options.check("test.it: leaks", v, leaks.CATEGORIES)
-end
-
 local function check_shuffle(v)
   if type(v) == "boolean" then return nil end
   if math.type(v) ~= "integer" or v < 1 then
@@ -42,7 +36,7 @@ end
 
 local OPTIONS <const> = {
   timeout = options.range("number", 0),
-  leaks = check_leaks,
+  leaks = leaks.complaint,
   shuffle = check_shuffle,
   repeats = options.range("integer", 1),
 }
@@ -221,6 +215,12 @@ end
 ---@return boolean ok
 ---@return any ...
 function body.try(opts, fn)
+  if core.running() then
+    core.fault.raise {
+      kind = "invalid",
+      message = "neap.test: a body cannot run inside of a run",
+    }
+  end
   local state = {
     site = site_of(fn), limit = (opts.timeout or TIMEOUT) * SLOWDOWN,
   }

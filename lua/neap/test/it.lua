@@ -13,7 +13,20 @@ local options = require "neap.options"
 
 local kit = core.testkit
 
-local SEED <const> = math.tointeger(tonumber(os.getenv "NEAP_TEST_SEED"))
+local function seed_from(text)
+  if text == nil or text == "" then return nil end
+  local seed = math.tointeger(tonumber(text))
+  if not seed or seed < 1 then
+    core.fault.raise {
+      kind = "invalid",
+      message = ("NEAP_TEST_SEED must be a whole number from 1 on, got '%s'")
+        :format(text),
+    }
+  end
+  return seed
+end
+
+local SEED <const> = seed_from(os.getenv "NEAP_TEST_SEED")
 
 local function busted()
   local it = package.loaded.busted and package.loaded.busted.it

@@ -3,6 +3,7 @@
 
 local core = require "neap.core"
 local compare = require "neap.test.compare"
+local options = require "neap.options"
 
 local kit = core.testkit
 
@@ -17,6 +18,15 @@ leaks.CATEGORIES = {
   handles = "boolean", listeners = "boolean", reports = "boolean",
   patches = "boolean",
 }
+
+--- A validator for an option `leaks`.
+---@param v any
+---@return string|nil
+function leaks.complaint(v)
+  if type(v) == "boolean" then return nil end
+  if type(v) ~= "table" then return "must be a boolean or a table" end
+  options.check("option 'leaks'", v, leaks.CATEGORIES)
+end
 
 ---@class neap.test.Snapshot
 ---@field stats table<string, integer>

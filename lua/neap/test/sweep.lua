@@ -12,11 +12,7 @@ local OPTIONS <const> = {
   when = options.one_of { "waiting", "all" },
   max = options.range("integer", 1),
   grace = options.range("number", 0),
-  leaks = function(v)
-    if type(v) ~= "boolean" and type(v) ~= "table" then
-      return "must be a boolean or a table"
-    end
-  end,
+  leaks = leaks.complaint,
   after = "callable",
 }
 
