@@ -57,25 +57,24 @@ end)
 describe("pages by key #pg", function()
   --- Walk to the end and back; both ways must see the same rows.
   local function walk(items, order, size, where)
-    local there, back, page, token = {}, nil, nil, nil
-    repeat
-      page = items:page {
-        size = size, after = token, order = order, where = where,
-      }
+    local function read(side, token)
+      local opts = { size = size, order = order, where = where }
+      opts[side] = token
+      local page = items:page(opts)
+      assert.is_true(page.rows.n <= size)
+      return page
+    end
+    local page = read("after", nil)
+    local there = ids(page.rows)
+    while page.next do
+      page = read("after", page.next)
       for _, id in ipairs(ids(page.rows)) do there[#there + 1] = id end
-      assert.is_true(page.rows.n <= size)
-      token = page.next
-    until not token
-    back, token = ids(page.rows), page.prev
-    while token do
-      page = items:page {
-        size = size, before = token, order = order, where = where,
-      }
-      assert.is_true(page.rows.n <= size)
+    end
+    local back = ids(page.rows)
+    while page.prev do
+      page = read("before", page.prev)
       local more = ids(page.rows)
-      table.move(back, 1, #back, #more + 1, more)
-      back = more
-      token = page.prev
+      back = table.move(back, 1, #back, #more + 1, more)
     end
     assert.same(there, back)
     return there

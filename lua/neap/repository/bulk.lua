@@ -1,20 +1,16 @@
 --- Writing many entities: one statement for those that name the same columns,
---- with an array for each column. All or none.
----
---- Answers are collected first and copied into the entities last, when
---- nothing can fail any more.
+--- with an array for each column.
 
 local neap = require "neap"
 local null = neap.null
 local identity = require "neap.repository.identity"
 local sql = require "neap.repository.sql"
+local step = require "neap.repository.step"
 local write = require "neap.repository.write"
-
-local unpack <const> = table.unpack
 
 local bulk = {}
 
--- Rows in one statement. More are sent in several, in one transaction.
+-- Rows in one statement.
 local MAX_ROWS <const> = 10000
 
 -- Rows in one VALUES list, a power of two; see `sql.insert_values`.
@@ -24,11 +20,6 @@ local MAX_VALUES <const> = 128
 ---@field columns neap.repository.Column[]
 ---@field shape string
 ---@field objects neap.repository.Entity[]
-
----@class neap.repository.Answer
----@field object neap.repository.Entity
----@field row table
----@field sent table|nil
 
 --- Objects by the columns they name, in the order they came. If the order
 --- matters, only neighbours share a group.
@@ -64,7 +55,7 @@ local function arrays(columns, objects)
   return lists
 end
 
---- A list that cannot be sent as an array for each column: unnest would
+--- Whether rows cannot be sent as an array for each column: unnest would
 --- flatten arrays of arrays, and rows without columns have no array at all.
 local function needs_values(columns)
   if #columns == 0 then return true end
@@ -97,205 +88,150 @@ local function match(def, objects, rows)
   return matched
 end
 
---- The state of one call.
----@class neap.repository.Bulk
----@field db any
----@field def neap.repository.Definition
----@field session neap.repository.Session|nil
----@field answers neap.repository.Answer[]
-local Bulk = {}
-Bulk.__index = Bulk
-
----@private
-function Bulk:notes(objects)
-  local notes = {}
-  if self.session then
-    for i, object in ipairs(objects) do
-      notes[i] = self.session:note(self.def, object)
-    end
+--- A step whose answer is a row for each object. `missing` gives the steps
+--- that answer objects without one, or raises.
+---@return neap.repository.Step
+local function with_rows(def, objects, plan, values, session, missing)
+  local notes, rows = {}, {}
+  if session then
+    for i, object in ipairs(objects) do notes[i] = session:note(def, object) end
   end
-  return notes
-end
-
----@private
-function Bulk:answer(object, row, sent)
-  self.answers[#self.answers + 1] = { object = object, row = row, sent = sent }
-end
-
---- One statement for one object.
----@private
----@async
-function Bulk:one(plan, object)
-  local sent = self:notes({ object })[1]
-  local values, n = sql.values(plan, object)
-  local row = self.db:row(plan.sql, unpack(values, 1, n))
-  if row then self:answer(object, row, sent) end
-  return row ~= nil
-end
-
----@private
-function Bulk:lost(object)
-  neap.fault.raise {
-    kind = "invalid",
-    message = ("%s:insert_many: %s gave no row back for %s (a trigger or a "
-      .. "rule?)"):format(self.def.name, self.def.label, tostring(object)),
+  return {
+    mode = "query",
+    sql = plan.sql,
+    values = values,
+    n = #plan.columns,
+    check = function(answer)
+      rows = match(def, objects, answer)
+      local left
+      for i = 1, #objects do
+        if not rows[i] then
+          left = left or {}
+          left[#left + 1] = i
+        end
+      end
+      return left and missing(left, rows, #answer)
+    end,
+    finish = function()
+      for i, object in ipairs(objects) do
+        write.absorb(def, object, rows[i], session, notes[i])
+      end
+    end,
   }
-end
-
----@private
-function Bulk:answer_all(objects, rows, notes)
-  rows = match(self.def, objects, rows)
-  for i, object in ipairs(objects) do
-    if not rows[i] then self:lost(object) end
-    self:answer(object, rows[i], notes[i])
-  end
 end
 
 --- Lists of VALUES whose lengths are powers of two, so that any number of
 --- rows needs few different statements.
----@private
----@async
-function Bulk:insert_values(part)
-  local def, columns, first = self.def, part.columns, 1
-  local size = MAX_VALUES
+local function insert_values(steps, def, part, session)
+  local columns, first, size = part.columns, 1, MAX_VALUES
   while first <= #part.objects do
     while size > #part.objects - first + 1 do size = size // 2 end
     if size == 1 or #columns == 0 then
       local object = part.objects[first]
-      if not self:one(sql.insert(def, object, columns, part.shape), object) then
-        self:lost(object)
-      end
+      steps[#steps + 1] = write.insert(def, object, session,
+        sql.insert(def, object, columns, part.shape))
       first = first + 1
     else
       local some = table.move(part.objects, first, first + size - 1, 1, {})
-      local notes, values, n = self:notes(some), {}, 0
+      local values, n = {}, 0
       for _, object in ipairs(some) do
         for _, column in ipairs(columns) do
           n = n + 1
           values[n] = object[column.name]
         end
       end
-      local plan = sql.insert_values(def, columns, part.shape, size)
-      self:answer_all(some, self.db:query(plan.sql, unpack(values, 1, n)),
-        notes)
+      local one = with_rows(def, some, sql.insert_values(def, columns,
+        part.shape, size), values, session,
+        function(left) write.lost(def, some[left[1]]) end)
+      one.n = n
+      steps[#steps + 1] = one
       first = first + size
     end
   end
 end
 
----@private
----@async
-function Bulk:insert(part)
-  if #part.objects == 1 or needs_values(part.columns) then
-    return self:insert_values(part)
+local function insert_steps(steps, def, part, session)
+  local objects, columns = part.objects, part.columns
+  if #objects == 1 or needs_values(columns) then
+    return insert_values(steps, def, part, session)
   end
-  local plan = sql.insert_many(self.def, part.columns, part.shape)
-  local notes = self:notes(part.objects)
-  local rows = self.db:query(plan.sql, unpack(arrays(part.columns,
-    part.objects)))
-  self:answer_all(part.objects, rows, notes)
+  steps[#steps + 1] = with_rows(def, objects,
+    sql.insert_many(def, columns, part.shape), arrays(columns, objects),
+    session, function(left) write.lost(def, objects[left[1]]) end)
 end
 
---- Upsert one group. Rows that do not come back are stale, or, without a
---- version, already as they should be; these are read again.
----@private
----@async
-function Bulk:save(part)
-  local def, objects = self.def, part.objects
-  if #objects == 1 or needs_values(part.columns) then
-    for _, object in ipairs(objects) do
-      local plan = sql.save(def, object, part.columns, part.shape)
-      if not self:one(plan, object) then
-        write.stale(def, object, "save")
+--- Rows of an upsert that did not come back are stale, or, without a version,
+--- already as they should be; these are read again.
+local function read_again(def, objects, left, rows, came_back)
+  if def.version and came_back < #objects then
+    write.stale(def, objects[left[1]], "save")
+  end
+  local some = {}
+  for i, place in ipairs(left) do some[i] = objects[place] end
+  return { {
+    mode = "query",
+    sql = sql.get_many(def).sql,
+    values = arrays(def.key, some),
+    n = #def.key,
+    check = function(answer)
+      for _, row in ipairs(answer) do rows[left[row.neap_row]] = row end
+      for _, place in ipairs(left) do
+        if not rows[place] then write.stale(def, objects[place], "save") end
       end
+    end,
+    finish = function() end, -- by the step that asked
+  } }
+end
+
+local function save_steps(steps, def, part, session)
+  local objects, columns = part.objects, part.columns
+  if #objects == 1 or needs_values(columns) then
+    for _, object in ipairs(objects) do
+      steps[#steps + 1] = write.save(def, object, session,
+        sql.save(def, object, columns, part.shape))
     end
     return
   end
-  local plan = sql.save_many(def, part.columns, part.shape)
-  local notes = self:notes(objects)
-  local answer = self.db:query(plan.sql, unpack(arrays(part.columns, objects)))
-  local rows, missing, left = match(def, objects, answer), {}, {}
-  for i, object in ipairs(objects) do
-    if rows[i] then
-      self:answer(object, rows[i], notes[i])
-    else
-      missing[#missing + 1], left[#left + 1] = i, object
-    end
-  end
-  if #left == 0 then return end
-  if def.version and #answer < #objects then write.stale(def, left[1], "save") end
-  local again = self.db:query(sql.get_many(def).sql,
-    unpack(arrays(def.key, left)))
-  local found = {}
-  for _, row in ipairs(again) do found[row.neap_row] = row end
-  for m, object in ipairs(left) do
-    if not found[m] then write.stale(def, object, "save") end
-    self:answer(object, found[m], notes[missing[m]])
-  end
+  steps[#steps + 1] = with_rows(def, objects,
+    sql.save_many(def, columns, part.shape), arrays(columns, objects), session,
+    function(left, rows, came_back)
+      return read_again(def, objects, left, rows, came_back)
+    end)
 end
 
----@return neap.repository.Bulk
-local function new(db, def, session)
-  return setmetatable({
-    db = db,
-    def = def,
-    session = session,
-    answers = {},
-  }, Bulk)
-end
-
----@private
-function Bulk:hand_out()
-  for _, answer in ipairs(self.answers) do
-    write.absorb(self.def, answer.object, answer.row, self.session,
-      answer.sent)
-  end
-end
-
---- A list in the groups that are written by one call of `write_group` each.
+--- The steps that write a list.
 ---@param def neap.repository.Definition
 ---@param list neap.repository.Entity[]
 ---@param verb "insert"|"save"
+---@param session? neap.repository.Session
 ---@param keeps_order? boolean
----@return neap.repository.Group[]
-function bulk.groups(def, list, verb, keeps_order)
-  return group(def, list, verb == "insert" and sql.given_columns
-    or sql.save_columns, keeps_order)
+---@return neap.repository.Step[]
+function bulk.steps(def, list, verb, session, keeps_order)
+  local steps, is_insert = {}, verb == "insert"
+  local groups = group(def, list,
+    is_insert and sql.given_columns or sql.save_columns, keeps_order)
+  for _, part in ipairs(groups) do
+    local append = is_insert and insert_steps or save_steps
+    append(steps, def, part, session)
+  end
+  return steps
 end
 
---- Write one group within a unit of work.
----@async
----@param db any
----@param def neap.repository.Definition
----@param part neap.repository.Group
----@param verb "insert"|"save"
----@param session neap.repository.Session
-function bulk.write_group(db, def, part, verb, session)
-  local self = new(db, def, session)
-  self[verb](self, part)
-  self:hand_out()
-end
-
---- Write a list: a lone statement as it is, more of them in a transaction.
+--- Write a list, all of it or nothing.
 ---@async
 ---@param db any
 ---@param def neap.repository.Definition
 ---@param list neap.repository.Entity[]
 ---@param verb "insert"|"save"
 function bulk.write(db, def, list, verb)
-  local groups, self = bulk.groups(def, list, verb), new(db, def)
-  if #groups == 0 then return end
-  -- A save of several may find one stale when others are stored already.
-  if #groups == 1 and (#list == 1
-      or verb == "insert" and not needs_values(groups[1].columns)) then
-    self[verb](self, groups[1])
+  local steps = bulk.steps(def, list, verb)
+  -- A save may find one entity stale when others are stored already.
+  if step.is_atomic(steps) and (verb == "insert" or #list == 1) then
+    step.send(db, steps)
   else
-    db:transaction(function(tx)
-      self.db, self.answers = tx, {}
-      for _, part in ipairs(groups) do self[verb](self, part) end
-    end)
+    db:transaction(function(tx) step.send(tx, steps) end)
   end
-  self:hand_out()
+  step.finish(steps)
 end
 
 --- The last object of each key, and the earlier ones it stands for.

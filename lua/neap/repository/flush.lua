@@ -1,13 +1,12 @@
 --- The order in which a unit of work writes.
 ---
---- New rows before those that refer to them, then changes, then deletions the
---- other way round. What may not overtake is written in phases; within a phase
---- statements are sent one behind the other without waiting in between.
+--- New rows before those that refer to them, then changes in the order of
+--- their keys, then deletions the other way round.
 
-local neap = require "neap"
 local bulk = require "neap.repository.bulk"
 local entity = require "neap.repository.entity"
 local identity = require "neap.repository.identity"
+local step = require "neap.repository.step"
 local write = require "neap.repository.write"
 
 local flush = {}
@@ -91,106 +90,65 @@ local function parents_first(def, objects, columns)
   return sorted
 end
 
---- Tasks that store new objects of one class: one for each statement, unless
---- the rows refer to one another.
-local function insert_tasks(tasks, session, db, def, verb, objects)
+--- The steps that store new objects of one class.
+local function insert_steps(session, def, verb, objects)
   local columns = own_references(def)
-  if #columns == 0 then
-    for _, part in ipairs(bulk.groups(def, objects, verb)) do
-      tasks[#tasks + 1] = function()
-        bulk.write_group(db, def, part, verb, session)
-      end
-    end
-    return
-  end
-  local sorted = parents_first(def, objects, columns)
-  tasks[#tasks + 1] = function()
-    for _, part in ipairs(bulk.groups(def, sorted, verb, true)) do
-      bulk.write_group(db, def, part, verb, session)
-    end
-  end
+  if #columns == 0 then return bulk.steps(def, objects, verb, session) end
+  return bulk.steps(def, parents_first(def, objects, columns), verb, session,
+    true)
 end
 
---- Tasks that delete objects of one class: at once, unless the rows refer to
---- one another.
-local function delete_tasks(tasks, session, db, def, objects)
-  local columns = own_references(def)
-  if #columns == 0 then
-    for _, object in ipairs(objects) do
-      tasks[#tasks + 1] = function() write.delete(db, def, object, session) end
-    end
-    return
+--- The steps that delete objects of one class.
+local function delete_steps(session, def, objects)
+  local columns, steps = own_references(def), {}
+  if #columns > 0 then objects = parents_first(def, objects, columns) end
+  for i = #objects, 1, -1 do
+    steps[#steps + 1] = write.delete(def, objects[i], session)
   end
-  local sorted = parents_first(def, objects, columns)
-  tasks[#tasks + 1] = function()
-    for i = #sorted, 1, -1 do write.delete(db, def, sorted[i], session) end
-  end
+  return steps
 end
 
---- The tasks of one phase.
+--- The steps of all jobs, in their order: objects of one class that are to be
+--- inserted, or deleted, together.
+---@param session neap.repository.Session
 ---@param jobs neap.repository.Job[]
----@param first integer
----@return function[] tasks
----@return integer next  the first job of the next phase
-local function tasks_of(session, db, jobs, first)
-  local tasks, phase = {}, jobs[first].phase
-  while jobs[first] and jobs[first].phase == phase do
+---@return neap.repository.Step[]
+local function steps_of(session, jobs)
+  local steps, first = {}, 1
+  while jobs[first] do
     local job = jobs[first]
     local def, verb = job.entry.def, job.verb
-    local objects = { job.entry.object }
+    local some
     first = first + 1
     if verb == "update" then
-      tasks[#tasks + 1] = function()
-        write.update(db, def, job.entry.object, session, job.changed)
-      end
+      some = { write.update(def, job.entry.object, session, job.changed) }
     else
-      while jobs[first] and jobs[first].phase == phase
-          and jobs[first].entry.def == def and jobs[first].verb == verb do
+      local objects = { job.entry.object }
+      while jobs[first] and jobs[first].entry.def == def
+          and jobs[first].verb == verb do
         objects[#objects + 1] = jobs[first].entry.object
         first = first + 1
       end
-      if verb == "delete" then
-        delete_tasks(tasks, session, db, def, objects)
-      else
-        insert_tasks(tasks, session, db, def, verb, objects)
-      end
+      some = verb == "delete" and delete_steps(session, def, objects)
+        or insert_steps(session, def, verb, objects)
     end
+    table.move(some, 1, #some, #steps + 1, steps)
   end
-  return tasks, first
+  return steps
 end
 
---- Run the tasks of a phase together. All answers are awaited; then the
---- failure is raised that made the rest fail.
----@async
----@param tasks function[]
-local function pipeline(tasks)
-  if #tasks == 1 then return tasks[1]() end
-  local first
-  for _, outcome in ipairs(neap.settle(tasks)) do
-    if not outcome.ok and (first == nil
-        or neap.fault.is(first, "transaction_aborted")) then
-      first = outcome.err
-    end
-  end
-  if first ~= nil then error(first, 0) end
-end
-
---- Write the jobs.
+--- Write the jobs, in one flight where they are not very many.
 ---@async
 ---@param session neap.repository.Session
 ---@param db any
 ---@param jobs neap.repository.Job[]
 function flush.write(session, db, jobs)
-  local ranks, first = {}, 1
+  local ranks = {}
   for _, job in ipairs(jobs) do
     job.phase = phase_of(job.verb, job.entry.def, ranks)
   end
   table.sort(jobs, before)
-  while jobs[first] do
-    local tasks, next_phase = tasks_of(session, db, jobs, first)
-    pipeline(tasks)
-    first = next_phase
-  end
+  step.run(db, steps_of(session, jobs))
 end
 
 return flush

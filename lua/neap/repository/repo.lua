@@ -14,6 +14,7 @@ local options = require "neap.options"
 local page = require "neap.repository.page"
 local query = require "neap.repository.query"
 local sql = require "neap.repository.sql"
+local step = require "neap.repository.step"
 local write = require "neap.repository.write"
 
 local unpack <const> = table.unpack
@@ -278,7 +279,12 @@ end
 function Repository:write(verb, object)
   self:check(object, verb)
   local session = self.session
-  if not session then return write[verb](self.db, self.def, object) end
+  if not session then
+    local one = write[verb](self.def, object)
+    step.run(self.db, { one })
+    if verb == "delete" then return one.deleted end
+    return object
+  end
   session:request(self.def, object, verb)
   session:flush()
   if verb == "delete" then return not session:missed(object) end

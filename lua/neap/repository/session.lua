@@ -19,7 +19,8 @@ local session = {}
 ---@field def neap.repository.Definition
 ---@field id string|nil          the key as a string, once it is known
 ---@field seen table|nil         the columns as the server has them
----@field pending "insert"|"save"|"update"|"delete"|nil
+---@field pending "insert"|"save"|"update"|"delete"|nil  at the next flush
+---@field flying "insert"|"save"|"update"|"delete"|nil   in this one
 ---@field is_gone boolean|nil    its row has been deleted here
 ---@field has_missed boolean|nil there was no row to delete
 
@@ -130,6 +131,12 @@ function Session:entry_of(def, id)
   return ids and id and ids[id]
 end
 
+--- Whether the row of an entry is deleted, or about to be.
+local function is_going(entry)
+  if entry.pending then return entry.pending == "delete" end
+  return entry.flying == "delete" or entry.is_gone == true
+end
+
 --- What is known of a key: the object, or nil if its row was deleted here.
 ---@param def neap.repository.Definition
 ---@param id string
@@ -139,7 +146,7 @@ function Session:lookup(def, id)
   self:check_open()
   local entry = self:entry_of(def, id)
   if not entry then return nil, false end
-  if entry.is_gone or entry.pending == "delete" then return nil, true end
+  if is_going(entry) then return nil, true end
   return entry.object, true
 end
 
@@ -151,7 +158,7 @@ function Session:adopt_one(def, row)
   local id = identity.of(def, row)
   local entry = self:entry_of(def, id)
   if entry then
-    if entry.is_gone or entry.pending == "delete" then return nil end
+    if is_going(entry) then return nil end
     return entry.object
   end
   self:track(def, row, { id = id, seen = snapshot(def, row) })
@@ -189,7 +196,7 @@ function Session:request(def, object, verb)
     end
     local id = identity.of(def, object)
     local other = self:entry_of(def, id)
-    if other and not other.is_gone and other.pending ~= "delete" then
+    if other and not is_going(other) then
       neap.fault.raise {
         kind = "invalid",
         message = ("%s:%s: another object stands for %s in this unit of work")
@@ -215,10 +222,13 @@ end
 function Session:add(def, object)
   self:check_open()
   local entry = self.entries[object]
-  if entry and not entry.is_gone then
-    if entry.pending == "delete" then
-      entry.pending = not entry.seen and "update" or nil
-    end
+  if entry and not is_going(entry) then return end
+  if entry and entry.pending == "delete" and not entry.is_gone then
+    -- Not deleted yet: it stays. One that was read elsewhere is updated.
+    entry.pending = not entry.seen and "update" or nil
+    return
+  elseif entry and entry.flying == "delete" then
+    entry.pending = "insert" -- too late: it comes back
     return
   end
   self:request(def, object, entity.is_unsaved(object) and "insert" or "update")
@@ -274,8 +284,7 @@ function Session:stored(def, object, row, sent)
     if same(object[name], sent[name]) then object[name] = row[name] end
   end
   entry.id = identity.of(def, row)
-  entry.seen = snapshot(def, row)
-  entry.pending, entry.is_gone = nil, nil
+  entry.seen, entry.is_gone = snapshot(def, row), nil
   self:index(entry)
 end
 
@@ -289,7 +298,7 @@ function Session:gone(def, id, object, was_there)
   if not entry then return end
   self:note(def, entry.object)
   entity.mark(entry.object, true)
-  entry.is_gone, entry.pending, entry.seen = true, nil, nil
+  entry.is_gone, entry.seen = true, nil
   entry.has_missed = was_there == false
 end
 
@@ -344,12 +353,10 @@ function Session:changes(entry)
   return changed
 end
 
---- Write what is pending: new rows first, those that others refer to before
---- them, then changes in the order of their keys, then deletions.
----@async
-function Session:flush()
-  self:check_open()
-  local _ <close> = self.lock:acquire()
+--- The jobs of a flush: what was asked for, and what has changed.
+---@private
+---@return neap.repository.Job[]
+function Session:jobs()
   local jobs = {}
   for place, entry in ipairs(self.order) do
     local verb, changed = entry.pending, nil
@@ -367,7 +374,35 @@ function Session:flush()
       }
     end
   end
-  if #jobs > 0 then flush.write(self, self.db, jobs) end
+  return jobs
+end
+
+-- While its statement is away an entity can be asked for again. If the flush
+-- fails, what it was to do is still to be done.
+local Flight = {
+  __close = function(jobs, err)
+    for _, job in ipairs(jobs) do
+      local entry = job.entry
+      if err ~= nil and not job.changed and not entry.pending then
+        entry.pending = job.verb
+      end
+      entry.flying = nil
+    end
+  end,
+}
+
+--- Write what is pending: new rows first, those that others refer to before
+--- them, then changes in the order of their keys, then deletions.
+---@async
+function Session:flush()
+  self:check_open()
+  local _ <close> = self.lock:acquire()
+  local jobs <close> = setmetatable(self:jobs(), Flight)
+  if #jobs == 0 then return end
+  for _, job in ipairs(jobs) do
+    job.entry.pending, job.entry.flying = nil, job.verb
+  end
+  flush.write(self, self.db, jobs)
 end
 
 --- The work is over: nothing more is accepted.

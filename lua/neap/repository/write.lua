@@ -7,8 +7,6 @@ local entity = require "neap.repository.entity"
 local identity = require "neap.repository.identity"
 local sql = require "neap.repository.sql"
 
-local unpack <const> = table.unpack
-
 local write = {}
 
 local function invalid(format, ...)
@@ -47,20 +45,12 @@ function write.stale(def, object, verb)
   }
 end
 
---- Send an entity and take the server's values back.
----@async
----@param db any
+--- Raise: a row was sent and did not come back.
 ---@param def neap.repository.Definition
 ---@param object neap.repository.Entity
----@param plan neap.repository.Plan
----@param session neap.repository.Session|nil
----@return boolean stored  false if the statement gave no row
-local function send(db, def, object, plan, session)
-  local values, n = sql.values(plan, object)
-  local sent = session and session:note(def, object)
-  local row = db:row(plan.sql, unpack(values, 1, n))
-  if row then write.absorb(def, object, row, session, sent) end
-  return row ~= nil
+function write.lost(def, object)
+  invalid("%s: %s gave no row back for %s (a trigger or a rule?)", def.name,
+    def.label, tostring(object))
 end
 
 --- Copy the server's values into an entity.
@@ -98,66 +88,82 @@ function write.needs_key(def, object, name)
   end
 end
 
----@async
----@param db any
+--- A step that sends an entity by a plan and takes its row back.
 ---@param def neap.repository.Definition
 ---@param object neap.repository.Entity
----@param session? neap.repository.Session
----@return neap.repository.Entity
-function write.insert(db, def, object, session)
-  if not send(db, def, object, sql.insert(def, object), session) then
-    invalid("%s:insert: %s gave no row back (a trigger or a rule?)", def.name,
-      def.label)
-  end
-  return object
+---@param plan neap.repository.Plan
+---@param session neap.repository.Session|nil
+---@param missing fun()  raises, when no row came back
+---@return neap.repository.Step
+local function with_row(def, object, plan, session, missing)
+  local values, n = sql.values(plan, object)
+  local sent = session and session:note(def, object)
+  local row
+  return {
+    mode = "row",
+    sql = plan.sql,
+    values = values,
+    n = n,
+    check = function(answer)
+      if not answer then missing() end
+      row = answer
+    end,
+    finish = function() write.absorb(def, object, row, session, sent) end,
+  }
 end
 
---- Update the row of an entity, all of it or some columns.
----@async
----@param db any
 ---@param def neap.repository.Definition
 ---@param object neap.repository.Entity
 ---@param session? neap.repository.Session
----@param changed? neap.repository.Column[]
----@return neap.repository.Entity
-function write.update(db, def, object, session, changed)
+---@param plan? neap.repository.Plan
+---@return neap.repository.Step
+function write.insert(def, object, session, plan)
+  return with_row(def, object, plan or sql.insert(def, object), session,
+    function() write.lost(def, object) end)
+end
+
+---@param def neap.repository.Definition
+---@param object neap.repository.Entity
+---@param session? neap.repository.Session
+---@param changed? neap.repository.Column[]  all that can be written by default
+---@return neap.repository.Step
+function write.update(def, object, session, changed)
   write.needs_key(def, object, "update")
-  if not send(db, def, object, sql.update(def, changed), session) then
-    write.stale(def, object, "update")
-  end
-  return object
+  return with_row(def, object, sql.update(def, changed), session,
+    function() write.stale(def, object, "update") end)
 end
 
----@async
----@param db any
 ---@param def neap.repository.Definition
 ---@param object neap.repository.Entity
 ---@param session? neap.repository.Session
----@return neap.repository.Entity
-function write.save(db, def, object, session)
-  if not send(db, def, object, sql.save(def, object), session) then
-    write.stale(def, object, "save")
-  end
-  return object
+---@param plan? neap.repository.Plan
+---@return neap.repository.Step
+function write.save(def, object, session, plan)
+  return with_row(def, object, plan or sql.save(def, object), session,
+    function() write.stale(def, object, "save") end)
 end
 
----@async
----@param db any
+--- `step.deleted` tells afterwards whether there was a row.
 ---@param def neap.repository.Definition
 ---@param object neap.repository.Entity
 ---@param session? neap.repository.Session
----@return boolean deleted
-function write.delete(db, def, object, session)
+---@return neap.repository.Step
+function write.delete(def, object, session)
   write.needs_key(def, object, "delete")
   local plan = sql.delete(def)
   local values, n = sql.values(plan, object)
-  local count = db:exec(plan.sql, unpack(values, 1, n))
-  if count == 0 and def.version then write.stale(def, object, "delete") end
-  if session then
-    session:gone(def, identity.of(def, object), object, count > 0)
+  local step = { mode = "exec", sql = plan.sql, values = values, n = n }
+  function step.check(count)
+    step.deleted = count > 0
+    if count == 0 and def.version then write.stale(def, object, "delete") end
   end
-  entity.mark(object, true)
-  return count > 0
+  function step.finish()
+    if session then
+      session:gone(def, identity.of(def, object), object, step.deleted)
+    end
+    entity.mark(object, true)
+  end
+  return step
 end
 
 --- Delete the row of a key, whatever its version.
@@ -169,7 +175,7 @@ end
 ---@return boolean deleted
 function write.delete_key(db, def, values, session)
   if session then session:flush() end
-  local count = db:exec(sql.delete_key(def).sql, unpack(values))
+  local count = db:exec(sql.delete_key(def).sql, table.unpack(values))
   if session then session:gone(def, identity.of_values(values)) end
   return count > 0
 end
