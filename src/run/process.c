@@ -13,7 +13,7 @@ typedef struct child {
   neap_process *p;
 } child;
 
-static void on_closed(uv_handle_t *h) {
+void process_closed(uv_handle_t *h) {
   base_free(container_of((uv_process_t *)(void *)h, child, process));
 }
 
@@ -22,7 +22,7 @@ static void on_exited(uv_process_t *u, int64_t status, int signal) {
   neap_process *p = c->p;
 
   c->loop->handles--;
-  uv_close((uv_handle_t *)u, on_closed);
+  uv_close((uv_handle_t *)u, process_closed);
   p->request = NULL;
   if (p->exited != NULL) p->exited(p, status, signal);
 }
@@ -63,7 +63,7 @@ int process_start(neap_loop *l, neap_process *p) {
   rc = uv_spawn(&l->uv, &c->process, &o);
   if (fd >= 0) close(fd);
   if (rc < 0) { /* the handle was initialised all the same */
-    uv_close((uv_handle_t *)&c->process, on_closed);
+    uv_close((uv_handle_t *)&c->process, process_closed);
     return rc;
   }
   l->handles++;
