@@ -35,11 +35,16 @@ local function take_first(line)
   end
 end
 
---- Wait in line for one's turn. When cancelled, leaves it and raises.
-local function wait_turn(line, waiter)
+--- Wait in line for one's turn. When cancelled, leaves it and raises. Between
+--- being cancelled and leaving, its turn may still come: then `refuse` is
+--- called, to hand it on.
+local function wait_turn(line, waiter, refuse)
   local at = enter(line, waiter)
   local _ <close> = setmetatable({}, {
-    __close = function() leave(line, at) end,
+    __close = function(_, err)
+      leave(line, at)
+      if err ~= nil and waiter.turn:is_set() then refuse() end
+    end,
   })
   waiter.turn:wait()
 end
@@ -82,7 +87,7 @@ function Condition:wait()
   local _ <close> = setmetatable({}, {
     __close = function() core.shield(math.huge, lock.acquire, lock) end,
   })
-  wait_turn(self.line, waiter)
+  wait_turn(self.line, waiter, function() self:notify() end)
 end
 
 --- Wait until `pred()` holds; it is asked with the lock held.
@@ -128,19 +133,39 @@ function sync.barrier(n)
   return setmetatable({ n = n, line = new_line() }, Barrier)
 end
 
+--- How many in the line really wait: a cancelled one that has not run yet still
+--- stands in it.
+local function present(line)
+  local n = 0
+  for at = line.first, line.last do
+    local waiter = line[at]
+    if waiter and waiter.task:status() == "waiting" then n = n + 1 end
+  end
+  return n
+end
+
+local function nothing() end
+
 --- Wait until `n` tasks have come; returns one's place, 1 to n. One that is
 --- cancelled has not come.
 ---@async
 ---@return integer place
 function Barrier:wait()
-  local place = self.line.n + 1
+  local place = present(self.line) + 1
   if place < self.n then
-    wait_turn(self.line, { turn = core.event() })
+    wait_turn(self.line, { turn = core.event(), task = core.current() }, nothing)
     return place
   end
   core.checkpoint()
-  if self.line.n + 1 < self.n then return self:wait() end
-  for _ = 1, self.n - 1 do take_first(self.line).turn:set() end
+  if present(self.line) + 1 < self.n then return self:wait() end
+  local left = self.n - 1
+  while left > 0 do
+    local waiter = take_first(self.line)
+    if waiter.task:status() == "waiting" then
+      left = left - 1
+      waiter.turn:set()
+    end
+  end
   return place
 end
 
@@ -204,7 +229,9 @@ local function lock(self, writes)
     end
   end
   local _ <close> = setmetatable({}, { __close = function() admit(self) end })
-  wait_turn(self.line, waiter)
+  wait_turn(self.line, waiter, function()
+    if writes then self.writer = false else self.readers = self.readers - 1 end
+  end)
   return guard(self, writes)
 end
 

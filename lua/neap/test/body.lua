@@ -124,6 +124,7 @@ end
 
 local function main(state, opts, fn, ...)
   local args = table.pack(...)
+  core.current().name = "neap.test"
   core.keep_scope(function(s)
     local task = s:spawn(fn, table.unpack(args, 1, args.n))
     if opts.name then task.name = opts.name end

@@ -83,9 +83,9 @@ local function run_round(fn, number, when, opts)
     round.traceback = task:traceback()
   end)
   round.left = left_since(before, opts.skip, opts.grace)
-  if not opts.skip.reports then
-    local lines = reports_since(heard)
-    if #lines > 0 then fail(round, number, when, table.concat(lines, "\n")) end
+  local lines = reports_since(heard)
+  if #lines > 0 and not opts.skip.reports then
+    fail(round, number, when, table.concat(lines, "\n"))
   end
   return round
 end
