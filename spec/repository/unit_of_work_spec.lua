@@ -15,6 +15,17 @@ local function stored(db, fields)
   return repository.new(db, User):insert(User.new(fields))
 end
 
+--- Spawn `fn` and come back when it waits for the server.
+local function started(fn)
+  local has_begun = false
+  local task = neap.spawn(function()
+    has_begun = true
+    fn()
+  end)
+  while not has_begun do neap.sleep(0) end
+  return task
+end
+
 describe("a unit of work #pg", function()
   it("commits when its function returns, and gives its results",
     on(function(db)
@@ -322,8 +333,7 @@ describe("a unit of work #pg", function()
     local user = User.new { email = "a" }
     unit_of_work(db, function(uow)
       uow:add(user)
-      local flight = neap.spawn(function() uow:flush() end)
-      neap.sleep(0)
+      local flight = started(function() uow:flush() end)
       user.name = "meanwhile"
       flight:await()
       assert.is_string(user.id)
@@ -336,15 +346,13 @@ describe("a unit of work #pg", function()
     unit_of_work(db, function(uow)
       local user = uow:add(User.new { email = "a" })
       local other = uow:add(User.new { email = "b" })
-      local flight = neap.spawn(function() uow:flush() end)
-      neap.sleep(0)
+      local flight = started(function() uow:flush() end)
       uow:remove(user)
       assert.is_nil(other.id)
       flight:await()
       assert.is_string(other.id)
       assert.is_nil(uow:repo(User):find_by_email("a"))
-      flight = neap.spawn(function() uow:repo(User):delete(other) end)
-      neap.sleep(0)
+      flight = started(function() uow:repo(User):delete(other) end)
       uow:add(other)
       flight:await()
       other.name = "back"
