@@ -131,6 +131,7 @@ describe("max_pipeline", function()
   it("bounds a lane; the rest waits in order", server.with(
     { max = 1, max_pipeline = 3 }, function(db)
       local order = {}
+      db:value("select $1::int", 0)
       neap.map(numbers(50), function(i)
         db:value("select $1::int", i)
         order[#order + 1] = i

@@ -84,8 +84,10 @@ static void consume(conn *c) {
       return;
     }
     while ((n = PQnotifies(c->pg)) != NULL) PQfreemem(n);
-    /* Once more at once only in the middle of a long result. */
-    if (c->count == 0 || c->count < before || !PQisBusy(c->pg)) break;
+    /* Once more at once only in the middle of a long result, or when TLS may
+    ** have decrypted more than it has handed out. */
+    if (c->count == 0) break;
+    if (c->count < before ? !PQsslInUse(c->pg) : !PQisBusy(c->pg)) break;
   }
 }
 
@@ -105,7 +107,7 @@ static void on_ready(neap_watch *w, int status, int events, void *arg) {
   conn_unref(c);
 }
 
-static void on_notice(void *arg, const PGresult *r) {
+void conn_on_notice(void *arg, const PGresult *r) {
   (void)arg; /* notices of the server are not errors; nobody asked for them */
   (void)r;
 }
@@ -116,7 +118,6 @@ int conn_adopt(conn *c) {
   if (PQsetnonblocking(c->pg, 1) != 0 || !PQenterPipelineMode(c->pg))
     return NEAP_EINVAL;
   PQsetErrorVerbosity(c->pg, PQERRORS_DEFAULT);
-  PQsetNoticeReceiver(c->pg, on_notice, NULL);
   c->watch = neap_->watch_open(c->pool->loop, PQsocket(c->pg), on_ready, c,
                                &rc);
   if (c->watch == NULL) return rc;

@@ -227,6 +227,7 @@ static int begin(conn *c) {
   c->pg = PQconnectStartParams(keys, values, 0);
   if (c->pg == NULL) return NEAP_ENOMEM;
   PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* has the SQLSTATE */
+  PQsetNoticeReceiver(c->pg, conn_on_notice, NULL);
   d->events = NEAP_WRITABLE;
   return PQstatus(c->pg) == CONNECTION_BAD ? NEAP_ECLOSED : 0;
 }

@@ -244,16 +244,20 @@ static void reserve_lanes(pool *p) {
 }
 
 void pool_pump(pool *p) {
-  if (p->pumping || p->state == POOL_CLOSED) return;
+  p->pump_again = 1;
+  if (p->pumping) return; /* it goes round once more */
   p->pumping = 1;
   neap_->body_pin(&p->body);
-  if (pool_waiting(p) > 0) {
-    serve_idle(p);
-    dial_for(p, pool_waiting(p));
+  while (p->pump_again && p->state != POOL_CLOSED) {
+    p->pump_again = 0;
+    if (pool_waiting(p) > 0) {
+      serve_idle(p);
+      dial_for(p, pool_waiting(p));
+    }
+    reserve_lanes(p);
+    if (p->nqueue > 0) serve_shared(p);
+    pool_count_dials(p);
   }
-  reserve_lanes(p);
-  if (p->nqueue > 0) serve_shared(p);
-  pool_count_dials(p);
   p->pumping = 0;
   neap_->body_unpin(&p->body);
 }

@@ -51,7 +51,7 @@ struct pool {
   list *module; /* every conn of the Lua state; see mod.c */
   pool_config cfg;
   dsn dsn;
-  unsigned char state, strict, pumping, dead;
+  unsigned char state, strict, pumping, pump_again;
   int size, dialling; /* slots taken; of these, being connected */
   int jobs; /* cancel requests on the thread pool */
   int reserved;

@@ -322,8 +322,8 @@ void lane_flush(conn *c) {
     c->events = events;
     neap_->watch_set(c->watch, events, c->counted ? NEAP_COUNTED : 0);
   }
-  /* libpq reads the socket while it cannot write: nothing may be left to
-  ** announce what it has read already. */
-  if (rc > 0) lane_drain(c);
+  /* libpq reads the socket while it cannot write, in this call or in those
+  ** that queued the statement: nothing may be left to announce what it read. */
+  lane_drain(c);
 }
 
