@@ -10,6 +10,7 @@
 --- name. Anything else hangs off the Lua state (DESIGN decision 5).
 local allowed <const> = {
   ["neap_"] = "", -- the pointer that NEAP_MODULE makes in a driver
+  ["signal_slot"] = "core/signals.o", -- the one exception of decision 5
   ["countdown"] = "base/base.o", -- these two in hostile builds only
   ["live"] = "base/base.o",
 }

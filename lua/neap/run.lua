@@ -107,9 +107,15 @@ local function run(opts, main, ...)
   local function finish(ok, status, task)
     if opts.coroutine ~= false then co.uninstall() end
     _G.pcall, _G.xpcall = pcall_was, xpcall_was
+    local signum, dump = core.verdict()
+    if (signum or dump) and status == "done" then -- these outrank main's error
+      local out = task:outcome()
+      if not out.ok and not core.fault.is(out.err, "task_cancelled") then
+        core.report("secondary", out.err)
+      end
+    end
     core.configure("on_error", nil)
     if not ok then error(status, 0) end -- no memory for a first task
-    local signum, dump = core.verdict()
     if signum then
       if opts.signals ~= "raise" then core.die_by(signum) end
       core.fault.raise {

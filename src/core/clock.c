@@ -20,13 +20,12 @@ static int k_sleep(lua_State *L, int status, lua_KContext ctx) {
 
 /* neap.sleep(seconds): 0 lets the others run once. */
 static int l_sleep(lua_State *L) {
-  int64_t ns = lx_seconds(L, 1, NULL), now;
+  int64_t ns = lx_seconds(L, 1, NULL);
   task *t = park_enter(L, "neap.sleep");
   neap_loop *l = &t->owner->r->loop;
 
   if (ns == 0) return park_yield(L, t, 0);
-  now = loop_now(l);
-  if (loop_sleep(l, &t->timer, ns > INT64_MAX - now ? INT64_MAX : now + ns) < 0)
+  if (loop_sleep(l, &t->timer, loop_after(l, ns)) < 0)
     return luaL_error(L, "not enough memory");
   t->wait.flags = 0;
   return park(L, t, &t->wait, &op_sleep, k_sleep);

@@ -55,51 +55,71 @@ static int l_emitter_new(lua_State *L) {
 ** Stack of emit while it waits: 1 emitter, 2 the scope, 3 handles of the
 ** listeners that ended otherwise than well or not yet, 4 their number run. */
 
+/* Push the error of the i-th handle and the handle; 0 if it did not fail. */
+static int push_failure(lua_State *L, rt *r, lua_Integer i) {
+  task *c;
+
+  lua_rawgeti(L, 3, i);
+  c = lx_test(L, r, -1, CLASS_TASK);
+  if (c == NULL || c->state != TASK_FAILED) return lua_pop(L, 1), 0;
+  lua_getiuservalue(L, -1, 1);
+  lua_insert(L, -2);
+  return 1;
+}
+
+/* Report all failures, or all after the first, which is left in slot 5. */
+static void report_failures(lua_State *L, rt *r, const char *what) {
+  lua_Integer i, n = luaL_len(L, 3);
+
+  for (i = 1; i <= n; i++) {
+    if (!push_failure(L, r, i)) continue;
+    if (lua_gettop(L) == 6) { /* the first */
+      lua_pop(L, 1);
+      continue;
+    }
+    if (lua_isnil(L, 5) || !lua_rawequal(L, 5, -2)) {
+      if (!lua_isnil(L, 5)) fault_attach(L, r, 5, -2);
+      hook_report_of(L, r, what, -2, -1);
+    }
+    lua_pop(L, 2);
+  }
+}
+
+static int collect_failures(lua_State *L, rt *r) {
+  lua_Integer i, n = luaL_len(L, 3), errors = 0;
+
+  lua_createtable(L, 0, 0);
+  for (i = 1; i <= n; i++)
+    if (push_failure(L, r, i)) {
+      lua_pop(L, 1);
+      lua_rawseti(L, 5, ++errors);
+    }
+  return 2;
+}
+
 static int finish_emit(lua_State *L, emitter *e, task *t, scope *s) {
-  lua_Integer n = lua_tointeger(L, 4), i, m = luaL_len(L, 3), errors = 0;
+  rt *r = s->r;
 
   e->running--;
-  if (scope_close(L, t, s)) return lua_error(L);
+  if (scope_close(L, t, s)) { /* cancelled; failures are heard all the same */
+    lua_replace(L, 4);
+    lua_settop(L, 4);
+    lua_pushnil(L);
+    report_failures(L, r, "listener");
+    lua_pushvalue(L, 4);
+    return lua_error(L);
+  }
   lua_settop(L, 4);
-  lua_createtable(L, 0, 0); /* 5: the failures */
-  for (i = 1; i <= m; i++) {
-    task *c;
-    lua_rawgeti(L, 3, i);
-    c = lx_test(L, s->r, -1, CLASS_TASK);
-    if (c != NULL && c->state == TASK_FAILED) {
-      lua_getiuservalue(L, -1, 1);
-      if (e->errors == ERRORS_REPORT) {
-        hook_report(L, s->r, "listener", NULL);
-        lua_pop(L, 1);
-      } else
-        lua_rawseti(L, 5, ++errors);
-    }
-    lua_pop(L, 1);
+  if (luaL_len(L, 3) == 0 && e->errors != ERRORS_COLLECT) return 1;
+  if (e->errors == ERRORS_COLLECT) return collect_failures(L, r);
+  if (e->errors == ERRORS_REPORT) {
+    lua_pushnil(L);
+    report_failures(L, r, "listener");
+    lua_settop(L, 4);
+    return 1;
   }
-  lua_pushinteger(L, n);
-  if (e->errors == ERRORS_COLLECT) {
-    lua_pushvalue(L, 5);
-    return 2;
-  }
-  if (errors == 0) return 1;
-  lua_rawgeti(L, 5, 1); /* the first failure; the rest go with it */
-  if (errors > 1 && (lua_istable(L, -1) || lua_isuserdata(L, -1))) {
-    lx_ref(L, s->r->r_suppressed);
-    lua_pushvalue(L, -2);
-    lua_createtable(L, (int)errors - 1, 0);
-    for (i = 2; i <= errors; i++) {
-      lua_rawgeti(L, 5, i);
-      lua_rawseti(L, -2, i - 1);
-    }
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-  }
-  for (i = 2; i <= errors; i++) {
-    lua_rawgeti(L, 5, i);
-    hook_report(L, s->r, "secondary", NULL);
-    lua_pop(L, 1);
-  }
-  return lua_error(L);
+  report_failures(L, r, "secondary");
+  return lua_gettop(L) == 4 ? 1 : lua_error(L);
 }
 
 static int k_emit(lua_State *L, int status, lua_KContext ctx) {
@@ -109,37 +129,54 @@ static int k_emit(lua_State *L, int status, lua_KContext ctx) {
                      lua_touserdata(L, 2));
 }
 
-/* Hand the arguments (first..top) to those who wait_for this event. */
-static void wake_waiters(lua_State *L, record *rec, int first, int last) {
-  LIST_EACH_SAFE(n, &rec->waiters) {
+/* Ask the filter on top with the arguments first..last: 0 no, 1 yes, or
+** NEAP_EINVAL with its error. Pops the filter. */
+static int ask(lua_State *L, int first, int last) {
+  int i, yes;
+
+  if (lua_isnil(L, -1)) return lua_pop(L, 1), 1;
+  for (i = first; i <= last; i++) lua_pushvalue(L, i);
+  if (lua_pcall(L, last - first + 1, 1, 0) != LUA_OK) return NEAP_EINVAL;
+  yes = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return yes;
+}
+
+/* Hand the arguments first..last to those who wait_for this event. A filter
+** is the user's code: it may close the emitter, or cancel who waits. */
+static void wake_waiters(lua_State *L, emitter *e, record *rec, int first,
+                         int last) {
+  int i, count = last - first + 1;
+  node *n;
+
+  luaL_checkstack(L, 2 * count + 8, NULL);
+  while ((n = list_shift(&rec->waiters)) != NULL) list_append(&rec->asked, n);
+  while ((n = list_first(&rec->asked)) != NULL) {
     neap_wait *w = wait_of(n);
     lua_State *G = park_state(w);
-    int i, count = last - first + 1;
+    int rc;
 
     lua_pushvalue(G, 3); /* its filter, or nil */
     lua_xmove(G, L, 1);
-    if (!lua_isnil(L, -1)) {
-      luaL_checkstack(L, count + 2, NULL);
-      for (i = first; i <= last; i++) lua_pushvalue(L, i);
-      if (lua_pcall(L, count, 1, 0) != LUA_OK) {
-        node_remove(n); /* its error is its own */
-        lua_xmove(L, G, 1);
-        park_wake_with(w, NEAP_EINVAL, 1);
-        continue;
-      }
-      if (!lua_toboolean(L, -1)) {
-        lua_pop(L, 1);
-        continue;
-      }
+    rc = ask(L, first, last);
+    if (list_first(&rec->asked) != n) { /* it does not wait any more */
+      if (rc < 0) lua_pop(L, 1);
+      continue;
     }
-    lua_pop(L, 1);
-    if (!lua_checkstack(G, count)) luaL_error(L, "not enough memory");
-    luaL_checkstack(L, count, NULL);
-    for (i = first; i <= last; i++) lua_pushvalue(L, i);
-    lua_xmove(L, G, count);
+    if (rc == 0) {
+      node_remove(n);
+      list_append(&rec->waiters, n);
+      continue;
+    }
+    if (rc > 0) {
+      if (!lua_checkstack(G, count + 1)) luaL_error(L, "not enough memory");
+      for (i = first; i <= last; i++) lua_pushvalue(L, i);
+    }
+    lua_xmove(L, G, rc > 0 ? count : 1); /* or its error, which is its own */
     node_remove(n);
-    park_wake_with(w, 0, count);
+    park_wake_with(w, rc > 0 ? 0 : rc, rc > 0 ? count : 1);
   }
+  if (e->closed) sync_wake_all(&rec->waiters, NEAP_ECLOSED);
 }
 
 static int l_emitter_emit(lua_State *L) {
@@ -164,8 +201,8 @@ static int l_emitter_emit(lua_State *L) {
   base = nargs + 3;                /* the record */
   lua_getiuservalue(L, base, 1);   /* base + 1: the snapshot */
   n = (lua_Integer)lua_rawlen(L, base + 1);
-  if (!list_empty(&rec->waiters)) {
-    wake_waiters(L, rec, 3, base - 1);
+  if (!record_idle(rec)) {
+    wake_waiters(L, e, rec, 3, base - 1);
     lua_pushvalue(L, base);
     emitter_drop_record_if_idle(L, 2, rec);
     lua_pop(L, 1);
@@ -175,7 +212,6 @@ static int l_emitter_emit(lua_State *L) {
   scope_init(s, r, t->current, t, SCOPE_KEEP);
   t->current = s;
   e->running++;
-  r->depth++;
   for (i = 1; i <= n; i++) {
     task *c;
     listener *l;
@@ -189,7 +225,7 @@ static int l_emitter_emit(lua_State *L) {
     lua_getiuservalue(L, -1, 1);
     lua_remove(L, -2);
     for (j = 3; j < base; j++) lua_pushvalue(L, j);
-    c = r->depth > DEPTH_MAX ? task_spawn(L, r, s, nargs)
+    c = r->depth >= DEPTH_MAX ? task_spawn(L, r, s, nargs)
                              : task_begin(L, r, s, nargs);
     if (c->state == TASK_DONE)
       lua_pop(L, 1);
@@ -197,7 +233,6 @@ static int l_emitter_emit(lua_State *L) {
       lua_rawseti(L, base + 3, ++kept);
     ran++;
   }
-  r->depth--;
   lua_pushinteger(L, ran);  /* base + 4 */
   lua_rotate(L, 2, 3);      /* scope, handles, count come to 2, 3, 4 */
   lua_settop(L, 4);
@@ -247,8 +282,8 @@ static int l_emitter_wait_for(lua_State *L) {
   t = park_enter(L, "emitter:wait_for");
   l = &t->owner->r->loop;
   rec = emitter_push_new_record(L, 2); /* 4: keeps the record alive */
-  if (s < 9e9 && loop_sleep(l, &t->timer,
-                            loop_now(l) + (int64_t)ceil(s * 1e9)) < 0)
+  if (s < 9e9 &&
+      loop_sleep(l, &t->timer, loop_after(l, (int64_t)ceil(s * 1e9))) < 0)
     return luaL_error(L, "not enough memory");
   list_append(&rec->waiters, wait_node(&t->wait));
   t->wait.flags = 0;
@@ -268,11 +303,13 @@ static int l_emitter_close(lua_State *L) {
   lua_pushnil(L);
   while (lua_next(L, 2)) {
     record *rec = lua_touserdata(L, -1);
+    sync_wake_all(&rec->asked, NEAP_ECLOSED);
     sync_wake_all(&rec->waiters, NEAP_ECLOSED);
     lua_pop(L, 1);
   }
   lua_newtable(L);
   lua_setiuservalue(L, 1, 1);
+  e->records = 0;
   return 0;
 }
 

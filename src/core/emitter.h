@@ -6,7 +6,8 @@
 ** E1  events[name] is a record whose user value 1 is an array of listeners in
 **     calling order. The array is never changed in place: an emit works on
 **     the one it found. A listener removed meanwhile carries `removed`.
-** E2  A record is dropped when it has neither listeners nor waiters.
+** E2  A record that has neither listeners nor waiters is dropped; if a waiter
+**     was cancelled, when so many records have been made that it pays to look.
 */
 #ifndef core_emitter_h
 #define core_emitter_h
@@ -17,13 +18,18 @@ enum errors_mode { ERRORS_RAISE, ERRORS_COLLECT, ERRORS_REPORT };
 
 typedef struct emitter {
   unsigned max_listeners, running;
+  unsigned records, look_at; /* E2 */
   unsigned char errors, closed;
 } emitter;
 
 typedef struct record { /* what emitter knows of one event */
-  list waiters;
+  list waiters, asked; /* asked: during an emit, who is yet to be asked */
   unsigned char warned;
 } record;
+
+static inline int record_idle(const record *rec) { /* but for listeners */
+  return list_empty(&rec->waiters) && list_empty(&rec->asked);
+}
 
 /* User values: 1 function, 2 emitter, 3 event name. */
 typedef struct listener {

@@ -87,7 +87,7 @@ static int l_future_await(lua_State *L) {
   future *f = check_future(L);
   task *t = park_enter(L, "future:await");
 
-  f->heard = 1;
+  if (f->state == FUTURE_FAILED) f->heard = 1;
   if (f->state != FUTURE_OPEN) return park_finish(L, push_value(L, f));
   list_append(&f->waiters, wait_node(&t->wait));
   t->wait.flags = 0;
@@ -114,8 +114,9 @@ static int l_future_fail(lua_State *L) {
   lua_settop(L, 2);
   lua_setiuservalue(L, 1, 1);
   f->state = FUTURE_FAILED;
+  if (!list_empty(&f->waiters)) f->heard = 1;
   sync_wake_all(&f->waiters, 0);
-  if (!f->heard && r->running) {
+  if (!f->heard && r->running && r->shutting < SHUT_CLOSED) {
     lx_ref(L, r->r_box);
     lua_pushcclosure(L, report_unheard, 1);
     lua_pushvalue(L, 1);

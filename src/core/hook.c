@@ -51,14 +51,14 @@ static int build_and_call(lua_State *L) { /* error, task or nil, what, rt */
   return 0;
 }
 
-void hook_report(lua_State *L, rt *r, const char *what, task *t) {
-  int err = lua_gettop(L);
-
+void hook_report_of(lua_State *L, rt *r, const char *what, int err, int who) {
+  err = lua_absindex(L, err);
+  if (who != 0) who = lua_absindex(L, who);
   luaL_checkstack(L, 12, NULL);
   lua_pushcfunction(L, build_and_call);
   lua_pushvalue(L, err);
-  if (t != NULL && t->anchor != 0)
-    task_push(L, t);
+  if (who != 0)
+    lua_pushvalue(L, who);
   else
     lua_pushnil(L);
   lua_pushstring(L, what);
@@ -68,4 +68,14 @@ void hook_report(lua_State *L, rt *r, const char *what, task *t) {
             lua_tostring(L, -1) ? lua_tostring(L, -1) : "?");
     lua_pop(L, 1);
   }
+}
+
+void hook_report(lua_State *L, rt *r, const char *what, task *t) {
+  if (t == NULL || t->anchor == 0) {
+    hook_report_of(L, r, what, -1, 0);
+    return;
+  }
+  task_push(L, t);
+  hook_report_of(L, r, what, -2, -1);
+  lua_pop(L, 1);
 }

@@ -31,14 +31,38 @@ record *emitter_push_record(lua_State *L, int name) {
   return lua_touserdata(L, -1);
 }
 
+/* E2: of those whose last waiter was cancelled. */
+static void drop_idle_records(lua_State *L) {
+  emitter *e = emitter_check(L);
+
+  if (e->records < e->look_at) return;
+  lua_getiuservalue(L, 1, 1);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) { /* events name record */
+    const record *rec = lua_touserdata(L, -1);
+    lua_getiuservalue(L, -1, 1);
+    if (lua_rawlen(L, -1) == 0 && record_idle(rec)) {
+      lua_pushvalue(L, -3);
+      lua_pushnil(L);
+      lua_rawset(L, -6);
+      e->records--;
+    }
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+  e->look_at = 2 * e->records + 16;
+}
+
 record *emitter_push_new_record(lua_State *L, int name) {
   record *rec = emitter_push_record(L, name);
 
   if (rec != NULL) return rec;
   lua_pop(L, 1);
+  drop_idle_records(L);
   rec = lua_newuserdatauv(L, sizeof *rec, 1);
   rec->warned = 0;
   list_init(&rec->waiters);
+  list_init(&rec->asked);
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
   lua_getiuservalue(L, 1, 1);
@@ -46,13 +70,17 @@ record *emitter_push_new_record(lua_State *L, int name) {
   lua_pushvalue(L, -3);
   lua_rawset(L, -3);
   lua_pop(L, 1);
+  emitter_check(L)->records++;
   return rec;
 }
 
 void emitter_drop_record_if_idle(lua_State *L, int name, record *rec) {
   lua_getiuservalue(L, -1, 1); /* the record is on top */
-  if (lua_rawlen(L, -1) == 0 && list_empty(&rec->waiters)) {
+  if (lua_rawlen(L, -1) == 0 && record_idle(rec)) {
     lua_getiuservalue(L, 1, 1);
+    lua_pushvalue(L, name);
+    if (lua_rawget(L, -2) != LUA_TNIL) emitter_check(L)->records--;
+    lua_pop(L, 1);
     lua_pushvalue(L, name);
     lua_pushnil(L);
     lua_rawset(L, -3);
@@ -60,6 +88,7 @@ void emitter_drop_record_if_idle(lua_State *L, int name, record *rec) {
   }
   lua_pop(L, 1);
 }
+
 /* --- registration --- */
 
 static void warn_leak(lua_State *L, int name, lua_Integer n) {

@@ -267,9 +267,14 @@ static int l_semaphore_new(lua_State *L) {
     static const char *const names[] = {"max", NULL};
     luaL_checktype(L, 2, LUA_TTABLE);
     options_check(L, 2, "neap.semaphore", names);
-    if (lua_getfield(L, 2, "max") != LUA_TNIL) max = luaL_checkinteger(L, -1);
-    luaL_argcheck(L, max == -1 || max >= n, 2,
-                  "max must not be smaller than the initial value");
+    if (lua_getfield(L, 2, "max") != LUA_TNIL) {
+      int whole;
+      max = lua_tointegerx(L, -1, &whole);
+      if (!whole || lua_type(L, -1) != LUA_TNUMBER || max < n)
+        return fault_error(L, "invalid",
+                           "neap.semaphore: option 'max' must be a whole "
+                           "number, not smaller than the initial value");
+    }
   }
   s = lx_new(L, rt_of(L), CLASS_SEMAPHORE, sizeof *s, 0);
   list_init(&s->waiters);
@@ -349,8 +354,8 @@ static const luaL_Reg semaphore_methods[] = {
 
 /* Collected while held: leave the list of held locks. */
 static int l_lock__gc(lua_State *L) {
-  lock *k = lua_touserdata(L, 1);
-  if (k->owner != NULL) disown(k);
+  lock *k = lx_test(L, rt_of(L), 1, CLASS_LOCK);
+  if (k != NULL && k->owner != NULL) disown(k);
   return 0;
 }
 

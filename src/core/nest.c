@@ -78,7 +78,9 @@ static int step(lua_State *L, lua_State *co, int n, scope *outer,
   blocked = !lua_isyieldable(L) && !(t->flags & T_BLOCKED);
   if (blocked) t->flags |= T_BLOCKED;
   mark(co) = t;
+  t->owner->r->inner = co;
   status = lua_resume(co, L, n, &nres);
+  t->owner->r->inner = L;
   if (blocked) t->flags &= (unsigned char)~T_BLOCKED;
   if (status == LUA_YIELD && t->state != TASK_RUNNING) /* it waits */
     return lua_yieldk(L, 0, (lua_KContext)outer, k);
@@ -197,8 +199,22 @@ static int l_wrap(lua_State *L) {
   return 1;
 }
 
+/* core.co_waits(coroutine): in what it waits, a task's or one of the user's in
+** a task, or nil. */
+static int l_waits(lua_State *L) {
+  lua_State *co = check_co(L);
+  task *t = mark(co);
+
+  if (t == NULL || lua_status(co) != LUA_YIELD)
+    lua_pushnil(L);
+  else
+    lua_pushstring(L, t->at && t->at->op ? t->at->op->name : "the scheduler");
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"co_resume", l_resume},
                                      {"co_wrap", l_wrap},
+                                     {"co_waits", l_waits},
                                      {NULL, NULL}};
 
 void nest_open(lua_State *L, rt *r);

@@ -5,6 +5,9 @@
 ** P2  The first of grant, cancel, deadline that reaches the wait clears who
 **     and at; the later ones find nobody (decision rule, runtime.md 2.4).
 ** P3  After abort() returned 0 the owner of the wait never touches it again.
+** P4  Only the scheduler resumes: it sets RUNNING before. Who else resumes the
+**     coroutine of a task, by Lua's own coroutine.resume, gets nothing, and
+**     what he passes is dropped: the height of the stack is kept for that.
 */
 #include "core/park.h"
 
@@ -102,10 +105,15 @@ static void unpark(task *t, neap_wait *w) {
   ready_push(&t->owner->r->loop, (ready *)(void *)t);
 }
 
+/* P4 */
+static int is_stray(const task *t) { return unlikely(t->state != TASK_RUNNING); }
+
 static int k_cancelled(lua_State *L, int status, lua_KContext ctx) {
+  task *t = task_of(L);
+
   (void)status;
-  (void)ctx;
-  return scope_raise(L, task_of(L));
+  if (is_stray(t)) return lua_yieldk(L, 0, ctx, k_cancelled);
+  return scope_raise(L, t);
 }
 
 #define SWALLOWED_MAX 100
@@ -146,11 +154,17 @@ task *park_enter(lua_State *L, const char *what) {
   return t;
 }
 
+#define TOP_SHIFT 8 /* in neap_wait.flags, above the user's */
+
 static int k_park(lua_State *L, int status, lua_KContext ctx) {
   neap_wait *w = (neap_wait *)ctx;
   task *t = task_of(L);
 
   (void)status;
+  if (is_stray(t)) {
+    if (!(t->flags & T_INTERRUPTED)) lua_settop(L, (int)(w->flags >> TOP_SHIFT));
+    return lua_yieldk(L, 0, ctx, k_park);
+  }
   if (unlikely(t->flags & (T_INTERRUPTED | T_ABORTING))) {
     unsigned was = t->flags;
     t->flags &= (unsigned char)~(T_INTERRUPTED | T_ABORTING);
@@ -172,6 +186,7 @@ int park(lua_State *L, task *t, neap_wait *w, const neap_op *op,
   t->at = w;
   t->state = TASK_WAITING;
   w->rc = (int)(unsigned)uv_now(&l->uv);
+  w->flags = (w->flags & NEAP_COUNTED) | (unsigned)lua_gettop(L) << TOP_SHIFT;
   if (w->flags & NEAP_COUNTED) l->counted++;
   return lua_yieldk(L, 0, (lua_KContext)w, k_park);
 }
@@ -191,6 +206,7 @@ void park_wake_with(neap_wait *w, int rc, int nvalues) {
 
   if (unlikely(w->who != t)) w = choice_made(w);
   w->rc = rc;
+  w->flags += (unsigned)nvalues << TOP_SHIFT;
   t->nargs = (unsigned short)nvalues;
   unpark(t, w);
 }
@@ -213,17 +229,22 @@ void wait_wake(neap_wait *w, int rc) {
     park_wake_with(w, rc, 0);
 }
 
+#define TOP_UNIT ((lua_KContext)1 << (sizeof(lua_KContext) * 4))
+
 static int k_yielded(lua_State *L, int status, lua_KContext ctx) {
-  (void)L;
   (void)status;
-  return (int)ctx;
+  if (is_stray(task_of(L))) {
+    lua_settop(L, (int)(ctx / TOP_UNIT));
+    return lua_yieldk(L, 0, ctx, k_yielded);
+  }
+  return (int)(ctx % TOP_UNIT);
 }
 
 int park_yield(lua_State *L, task *t, int nresults) {
   t->L = L;
   t->state = TASK_READY;
   ready_push(&t->owner->r->loop, (ready *)(void *)t);
-  return lua_yieldk(L, 0, nresults, k_yielded);
+  return lua_yieldk(L, 0, lua_gettop(L) * TOP_UNIT + nresults, k_yielded);
 }
 
 int park_finish(lua_State *L, int nresults) {

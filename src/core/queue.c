@@ -19,7 +19,7 @@ typedef struct queue {
   lua_Integer capacity; /* LUA_MAXINTEGER: none */
   unsigned head, n, size;
   lua_Integer unfinished;
-  int closed, has_error;
+  int closed, has_error, discarded;
 } queue;
 
 static queue *check_queue(lua_State *L, int idx) {
@@ -197,9 +197,9 @@ static int get(lua_State *L, queue *q, int64_t ns, lua_KFunction k, int qi) {
   neap_loop *l = &t->owner->r->loop;
 
   if (take(L, q, qi)) return park_finish(L, 1);
-  if (q->closed) return push_end(L, q, qi);
-  if (ns == 0) return finish_get(L, NEAP_ETIMEDOUT, qi);
-  if (ns != INT64_MAX && loop_sleep(l, &t->timer, loop_now(l) + ns) < 0)
+  if (q->closed) return park_finish(L, push_end(L, q, qi));
+  if (ns == 0) return park_finish(L, finish_get(L, NEAP_ETIMEDOUT, qi));
+  if (ns != INT64_MAX && loop_sleep(l, &t->timer, loop_after(l, ns)) < 0)
     return luaL_error(L, "not enough memory");
   list_append(&q->getters, wait_node(&t->wait));
   t->wait.flags = 0;
@@ -277,6 +277,7 @@ static int l_queue_close(lua_State *L) {
     lua_setiuservalue(L, 1, 1);
     q->head = q->n = q->size = 0;
     q->unfinished = 0;
+    q->discarded = 1;
     sync_wake_all(&q->joiners, 0);
   }
   sync_wake_all(&q->putters, NEAP_ECLOSED);
@@ -288,7 +289,7 @@ static int l_queue_done(lua_State *L) {
   queue *q = check_queue(L, 1);
 
   if (q->unfinished <= 0) {
-    if (q->closed) return 0; /* its items were discarded */
+    if (q->discarded) return 0; /* of an item that somebody still had */
     return fault_error(L, "invalid",
                        "queue:done: called more often than items were put");
   }

@@ -8,6 +8,8 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "base/list.h"
 #include "run/loop.h"
@@ -111,6 +113,9 @@ enum lx_class {
   CLASS_FAULT, CLASS_CANCELLED, CLASS_BRANCH, CLASS_MAX
 };
 
+enum { SHUT_NO, SHUT_GRACE, SHUT_CLOSED }; /* rt.shutting */
+enum { SIGNALS = 2 }; /* SIGINT and SIGTERM */
+
 typedef struct slot {
   lua_State *L;
   unsigned next; /* in the list of idle or of empty slots */
@@ -133,8 +138,14 @@ struct rt {
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   lua_Integer closer_seq;
   struct testkit *kit; /* NULL until neap.test is used */
-  unsigned char running, stuck, signals, signal_got, shutting;
-  uv_signal_t sigint, sigterm;
+  unsigned char running, stuck, shutting;
+  unsigned char signals, signal_got, signal_seen, signal_last, signal_n;
+  lua_State *inner; /* the coroutine that runs: a user's own, or a task's */
+  uv_signal_t signal[SIGNALS]; /* signals.c, and what follows */
+  struct sigaction signal_was[SIGNALS], signal_uv[SIGNALS];
+  pthread_t signal_thread;
+  uint64_t signal_polls;
+  int64_t signal_at;
   int uv_ready;
   struct threads *threads; /* thread.c */
   struct guest *guest;     /* guest.c; NULL: none */

@@ -1,10 +1,10 @@
 /*
-** run.c -- turning the loop: from the first task to the last, signals,
-** deadlock, and giving up what is left. The order of a shutdown is policy and
+** run.c -- turning the loop: from the first task to the last, deadlock, and giving up what is left. The order of a shutdown is policy and
 ** stands in lua/neap/run.lua, which runs inside the root task.
 */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/dump.h"
 #include "core/fault.h"
@@ -12,33 +12,10 @@
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/signals.h"
 #include "core/task.h"
 
 enum { STUCK_NO, STUCK_ONCE, STUCK_FOR_GOOD };
-enum { SHUT_NO, SHUT_GRACE, SHUT_CLOSED };
-
-/* --- signals: the first cancels main, the second gives up --- */
-
-static void on_signal(uv_signal_t *h, int signum) {
-  rt *r = h->data;
-
-  if (r->signal_got) {
-    r->loop.stop = 1;
-    return;
-  }
-  r->signal_got = (unsigned char)signum;
-  if (r->main_task != NULL) task_cancel(r->main_task, SRC_SIGNAL);
-}
-
-static void signals_start(rt *r) {
-  uv_signal_start(&r->sigint, on_signal, SIGINT);
-  uv_signal_start(&r->sigterm, on_signal, SIGTERM);
-}
-
-static void signals_stop(rt *r) {
-  uv_signal_stop(&r->sigint);
-  uv_signal_stop(&r->sigterm);
-}
 
 /* --- the loop --- */
 
@@ -136,18 +113,19 @@ static int l_loop(lua_State *L) {
   lx_check_callable(L, 1);
   if (r->running || task_of(L) != NULL)
     return luaL_error(L, "neap.run: already running: just call the function");
-  r->running = 1;
-  r->stuck = r->signal_got = r->shutting = 0;
+  r->stuck = r->shutting = 0;
+  r->signal_got = r->signal_seen = r->signal_n = 0;
   r->main_task = NULL;
   r->loop.stop = 0;
   r->from = L;
+  memset(&r->root, 0, sizeof r->root);
+  memset(&r->ground, 0, sizeof r->ground);
   scope_init(&r->root, r, NULL, NULL, SCOPE_RUN);
   scope_init(&r->ground, r, NULL, NULL, SCOPE_GROUND);
-  r->root.closed = r->ground.closed = 0;
-  r->root.cancelled = r->ground.cancelled = 0;
-  r->root.cause = r->ground.cause = NULL;
   root = task_spawn(L, r, &r->root, lua_gettop(L) - 1); /* 1 */
+  r->running = 1;
   turn_until_done(L, r, root);
+  r->shutting = SHUT_CLOSED;
   if (r->live > 0) {
     lua_pushcfunction(L, l_give_up);
     lua_pushlightuserdata(L, r);
@@ -213,7 +191,7 @@ static int l_wait_background(lua_State *L) {
   r->ground.waiting = 1;
   r->ground.timer.fire = on_grace;
   r->ground.timer.flags = 0;
-  if (timer_start(&r->loop, &r->ground.timer, loop_now(&r->loop) + ns) < 0)
+  if (timer_start(&r->loop, &r->ground.timer, loop_after(&r->loop, ns)) < 0)
     return luaL_error(L, "not enough memory");
   t->wait.flags = 0;
   return park(L, t, &t->wait, &op_ground, k_ground);
@@ -331,10 +309,6 @@ static const luaL_Reg functions[] = {
 void run_open(lua_State *L, rt *r);
 
 void run_open(lua_State *L, rt *r) {
-  uv_signal_init(&r->loop.uv, &r->sigint);
-  uv_signal_init(&r->loop.uv, &r->sigterm);
-  r->sigint.data = r->sigterm.data = r;
-  uv_unref((uv_handle_t *)&r->sigint);
-  uv_unref((uv_handle_t *)&r->sigterm);
+  signals_open(r);
   lx_functions(L, r, functions);
 }

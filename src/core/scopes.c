@@ -125,8 +125,13 @@ static int with_deadline(lua_State *L, const char *what, int kind,
 }
 
 static int64_t after(lua_State *L, int64_t ns) {
-  int64_t now = loop_now(&rt_of(L)->loop);
-  return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+  return loop_after(&rt_of(L)->loop, ns);
+}
+
+/* A time on the loop's clock, given in seconds. */
+static int64_t time_at(double at) {
+  if (at > 9e9) return INT64_MAX;
+  return at < 0 ? 0 : (int64_t)ceil(at * 1e9);
 }
 
 /* nil and math.huge mean no limit. */
@@ -151,8 +156,7 @@ static int l_timeout_at(lua_State *L) {
 
   luaL_argcheck(L, !isnan(at), 1, "a time expected, got NaN");
   return with_deadline(L, "neap.timeout_at", SCOPE_TIMEOUT,
-                       at > 9e9 ? INT64_MAX : (int64_t)ceil(at * 1e9),
-                       left > 0 ? left : 0);
+                       time_at(at), left > 0 ? left : 0);
 }
 
 /* A shield may be entered by a cancelled task: that is what it is for. */
@@ -321,7 +325,7 @@ static int l_scope__newindex(lua_State *L) {
     return fault_error(L, "closed", "scope.deadline: the scope has ended");
   if (!lua_isnil(L, 3)) at = luaL_checknumber(L, 3);
   luaL_argcheck(L, !isnan(at), 3, "a time expected, got NaN");
-  when = at > 9e9 ? INT64_MAX : (int64_t)ceil(at * 1e9);
+  when = time_at(at);
   s->limit = when > now ? (double)(when - now) / 1e9 : 0;
   if (scope_set_deadline(s, when) < 0)
     return luaL_error(L, "not enough memory");

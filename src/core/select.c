@@ -176,7 +176,7 @@ static int l_select(lua_State *L) {
       for (i = 0; i < after; i++)
         if (c->all[i].kind == NULL) c->all[i].kind = &select_never;
     }
-    if (loop_sleep(l, &t->timer, loop_now(l) + ns) < 0)
+    if (loop_sleep(l, &t->timer, loop_after(l, ns)) < 0)
       return luaL_error(L, "not enough memory");
   }
   for (i = 0; i < n; i++) {

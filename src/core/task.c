@@ -248,10 +248,23 @@ static int k_body(lua_State *L, int status, lua_KContext ctx) {
   return k_closed(L, LUA_OK, ctx);
 }
 
+static int task_main(lua_State *L);
+
+static int k_main(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  (void)ctx;
+  return task_main(L);
+}
+
 static int task_main(lua_State *L) { /* fn, args... */
   task *t = task_of(L);
   int status;
 
+  if (unlikely(t->state != TASK_RUNNING)) { /* park.c, P4 */
+    lua_settop(L, t->nargs + 1);
+    return lua_yieldk(L, 0, 0, k_main);
+  }
+  t->nargs = 0;
   lua_pushcfunction(L, fault_handler);
   lua_insert(L, 1);
   status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t,
@@ -264,20 +277,23 @@ static int task_main(lua_State *L) { /* fn, args... */
 static void resume(rt *r, task *t, lua_State *from) {
   lua_State *L;
   task *outer = r->current;
+  lua_State *inner = r->inner;
   int n = 0, nres = 0, status;
 
   if (unlikely(t->flags & T_ABANDONED)) return;
   L = r->slots[t->anchor].L;
   if (unlikely(t->state == TASK_NEW))
-    n = lua_gettop(L) - 1; /* the arguments of task_main */
+    n = lua_status(L) == LUA_OK ? lua_gettop(L) - 1 : 0; /* of task_main */
   else if (likely(t->L == L)) { /* else nest.c brings them inwards */
     n = t->nargs;
     t->nargs = 0;
   }
   r->current = t;
   t->state = TASK_RUNNING;
+  r->inner = L;
   status = lua_resume(L, from, n, &nres);
   r->current = outer;
+  r->inner = inner;
   if (likely(status == LUA_YIELD)) {
     if (unlikely(t->state == TASK_RUNNING)) { /* coroutine.yield in a body */
       lua_pop(L, nres);
@@ -341,6 +357,7 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   t->state = TASK_NEW;
   t->L = co;
   t->owner = t->current = s;
+  t->nargs = (unsigned short)nargs;
   *(task **)lua_getextraspace(co) = t;
   lua_insert(L, fn); /* the handle below the function */
   lua_pushcfunction(co, task_main);
@@ -360,7 +377,9 @@ task *task_spawn(lua_State *L, rt *r, scope *s, int nargs) {
 
 task *task_begin(lua_State *L, rt *r, scope *s, int nargs) {
   task *t = create(L, r, s, nargs);
+  r->depth++;
   resume(r, t, L);
+  r->depth--;
   return t;
 }
 

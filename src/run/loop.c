@@ -5,6 +5,10 @@
 */
 #include "run/loop.h"
 
+#include "run/process.h"
+
+#define BLOCK_NS 3600000000000 /* the longest sleep without a look */
+
 static void on_timer(uv_timer_t *t) { (void)t; /* loop_poll fires what is due */ }
 
 int loop_init(neap_loop *l) {
@@ -18,7 +22,8 @@ int loop_init(neap_loop *l) {
 
 static void close_one(uv_handle_t *h, void *arg) {
   (void)arg;
-  if (!uv_is_closing(h)) uv_close(h, NULL);
+  if (!uv_is_closing(h)) /* a child that still runs has no other owner */
+    uv_close(h, h->type == UV_PROCESS ? process_closed : NULL);
 }
 
 void loop_fini(neap_loop *l) {
@@ -102,15 +107,20 @@ static void fire_due(neap_loop *l) {
   }
 }
 
+/* The timer also keeps uv_run() from returning at once when nothing else is
+** alive on the loop. */
 static void block(neap_loop *l) {
   const heap_item *it = heap_first(&l->deadlines);
+  int64_t wait_ns = BLOCK_NS;
 
   if (it != NULL && !l->is_virtual) {
     int64_t left = it->key - (int64_t)uv_hrtime();
-    uv_update_time(&l->uv);
-    uv_timer_start(&l->timer, on_timer,
-                   left <= 0 ? 0 : (uint64_t)((left + 999999) / 1000000), 0);
+    if (left < wait_ns) wait_ns = left;
   }
+  uv_update_time(&l->uv);
+  uv_timer_start(&l->timer, on_timer,
+                 wait_ns <= 0 ? 0 : (uint64_t)((wait_ns + 999999) / 1000000),
+                 0);
   uv_run(&l->uv, UV_RUN_ONCE);
   uv_timer_stop(&l->timer);
 }
@@ -130,9 +140,11 @@ int loop_poll(neap_loop *l) {
   }
   if (l->is_virtual && l->counted == 0) {
     uv_run(&l->uv, UV_RUN_NOWAIT);
-    if (l->head == NULL && l->counted == 0 && l->deadlines.n > 0 &&
-        heap_first(&l->deadlines)->key > l->virtual_now)
-      l->virtual_now = heap_first(&l->deadlines)->key;
+    if (l->head == NULL && l->counted == 0 && l->deadlines.n > 0) {
+      int64_t next = heap_first(&l->deadlines)->key;
+      if (next == INT64_MAX) return 0; /* there is no jump to infinity */
+      if (next > l->virtual_now) l->virtual_now = next;
+    }
     fire_due(l);
     return 1;
   }

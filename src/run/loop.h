@@ -53,6 +53,11 @@ int loop_init(neap_loop *l);
 void loop_fini(neap_loop *l); /* closes every handle, waits for threads */
 
 int64_t loop_now(neap_loop *l);
+/* ns from now, or never (INT64_MAX). */
+static inline int64_t loop_after(neap_loop *l, int64_t ns) {
+  int64_t now = loop_now(l);
+  return ns > INT64_MAX - now ? INT64_MAX : now + ns;
+}
 void loop_use_virtual(neap_loop *l, int on);
 
 /* Run ready items until the slice is spent, the queue is empty, or stop. */

@@ -1,0 +1,15 @@
+/*
+** signals.h -- SIGINT and SIGTERM during a run.
+*/
+#ifndef core_signals_h
+#define core_signals_h
+
+#include "core/rt.h"
+
+void signals_open(rt *r);
+/* Handlers are installed, over whatever there was but an ignored signal, and
+** what there was is restored. */
+void signals_start(rt *r);
+void signals_stop(rt *r);
+
+#endif
