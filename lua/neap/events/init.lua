@@ -1,4 +1,4 @@
---- Domain events: publishers, and what delivers events between processes.
+--- Domain events: publishers.
 
 local publisher = require "neap.events.publisher"
 
