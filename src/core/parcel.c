@@ -431,7 +431,10 @@ static void make_tables(reader *r, const parcel *p, uint32_t count) {
   for (i = 1; i <= count; i++) {
     const record *c = record_of(p, i);
     lua_createtable(L, (int)c->array, (int)c->hash);
-    if (c->is_fault) luaL_setmetatable(L, lx_class_names[CLASS_FAULT]);
+    if (c->is_fault) { /* a state without neap gets a bare metatable */
+      luaL_newmetatable(L, lx_class_names[CLASS_FAULT]);
+      lua_setmetatable(L, -2);
+    }
     lua_rawseti(L, r->tables, i);
   }
 }

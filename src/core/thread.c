@@ -278,7 +278,9 @@ static void check_code(lua_State *L, int idx) {
   if (lua_isfunction(L, idx))
     check_upvalues(L, idx);
   else if (lua_type(L, idx) != LUA_TSTRING)
-    luaL_typeerror(L, idx, "function, source text or \"module:function\"");
+    luaL_error(L, "bad argument #%d to '" WHAT "' (function, source text or "
+                  "\"module:function\" expected, got %s)", idx,
+               lua_isnone(L, idx) ? "no value" : luaL_typename(L, idx));
 }
 
 static void push_path(lua_State *L, const char *name) {
@@ -296,12 +298,12 @@ static void push_path(lua_State *L, const char *name) {
 static int l_thread_call(lua_State *L) {
   rt *r = rt_of(L);
   struct threads *h = r->threads;
-  int nargs = lua_gettop(L) - 1, rc;
+  int nargs, rc;
   task *t;
   call *c;
 
-  luaL_checkany(L, 1);
   check_code(L, 1);
+  nargs = lua_gettop(L) - 1;
   t = park_enter(L, WHAT);
   luaL_checkstack(L, 10, NULL);
   c = push_call(L, r);
@@ -335,9 +337,13 @@ static unsigned pool_size(void) {
 /* neap.thread.limit([n]): the limit so far. */
 static int l_thread_limit(lua_State *L) {
   struct threads *h = rt_of(L)->threads;
-  lua_Integer n = luaL_optinteger(L, 1, h->limit);
+  lua_Integer n = h->limit;
+  int ok = 1;
 
-  luaL_argcheck(L, n >= 1 && n <= INT_MAX, 1, "a limit must be 1 or more");
+  if (!lua_isnoneornil(L, 1)) n = lua_tointegerx(L, 1, &ok);
+  if (!ok || n < 1 || n > INT_MAX)
+    return luaL_error(L, "bad argument #1 to 'neap.thread.limit' (a whole "
+                         "number from 1 on expected)");
   lua_pushinteger(L, h->limit);
   h->limit = (unsigned)n;
   trim(h);
