@@ -12,6 +12,21 @@ local kit = core.testkit
 
 local body = {}
 
+local function seed_from(text)
+  if text == nil or text == "" then return nil end
+  local seed = math.tointeger(tonumber(text))
+  if not seed or seed < 1 then
+    core.fault.raise {
+      kind = "invalid",
+      message = ("NEAP_TEST_SEED must be a whole number from 1 on, got '%s'")
+        :format(text),
+    }
+  end
+  return seed
+end
+
+local SEED <const> = seed_from(os.getenv "NEAP_TEST_SEED")
+
 -- Collect garbage all the time: for modules in C, and for weak tables.
 local STRESS <const> = (os.getenv "NEAP_TEST_GC" or "") ~= ""
 
@@ -183,10 +198,9 @@ local function complaints(opts, state, before, reports)
   return lines
 end
 
-local function run_options(opts, reports)
-  local out = {}
+local function run_options(opts, seed, reports)
+  local out = { shuffle = seed }
   for _, name in ipairs(RUN_OPTIONS) do out[name] = opts[name] end
-  if math.type(opts.shuffle) == "integer" then out.shuffle = opts.shuffle end
   out.grace = opts.grace or GRACE
   out.on_error = opts.on_error or function(info)
     if info.what ~= "slow" then reports[#reports + 1] = info end
@@ -207,9 +221,66 @@ local function failure(err, opts, state)
   return err
 end
 
---- Run `fn(reports)` in a run of its own. As pcall: true and its values, or
---- false and what to raise: its error (the same object), or what the checks
---- found. Before that, the state.
+local function try_once(opts, seed, fn)
+  local state = {
+    site = site_of(fn), limit = (opts.timeout or TIMEOUT) * SLOWDOWN,
+  }
+  local reports = setmetatable({}, Reports)
+  patch.mark()
+  sequence.mark()
+  local before = leaks.clean_snapshot()
+  body.reports, body.state = reports, state
+  kit.alarm(state.limit)
+  local pause = STRESS and collectgarbage("setpause", 0)
+  local ok, err = pcall(run.run, run_options(opts, seed, reports), main, state,
+    opts, fn, reports)
+  if pause then collectgarbage("setpause", pause) end
+  local tree = kit.alarm()
+  state.tree = state.tree or tree
+  body.reports, body.state = nil, nil
+  local outcome = state.outcome
+  -- A run that was given up for what is left over has failed for that alone.
+  if not ok and state.left and state.given_up then ok = true end
+  if ok and outcome.ok and not state.tree then
+    local lines = complaints(opts, state, before, reports)
+    if #lines > 0 then
+      return state, false, state.site .. table.concat(lines, "\n")
+    end
+    return state, true, table.unpack(outcome, 1, outcome.n)
+  end
+  patch.restore_all()
+  for _, info in ipairs(reports) do
+    io.stderr:write("neap.test: ", Reports.text(info), "\n")
+  end
+  return state, false, failure(err, opts, state)
+end
+
+--- busted's, raised by its `pending()`.
+---@param err any
+---@return boolean
+function body.is_pending(err)
+  local mt = debug.getmetatable(err)
+  return type(mt) == "table" and mt.__type == "pending"
+end
+
+local function seed_for(opts, round)
+  local seed = opts.shuffle
+  if seed == nil then seed = SEED end
+  if seed == true then seed = SEED or math.random(1, 0x7fffffff) end
+  return seed and seed + round - 1 or nil
+end
+
+local function tell_seed(opts, seed, state, ok, ...)
+  if not ok and seed and not body.is_pending((...)) then
+    io.stderr:write(("neap.test: \"%s\" failed with NEAP_TEST_SEED=%d\n")
+      :format(opts.name or state.site, seed))
+  end
+  return state, ok, ...
+end
+
+--- Run `fn(reports)` in a run of its own, or in several. As pcall: true and
+--- its values, or false and what to raise: its error (the same object), or
+--- what the checks found. Before that, the state.
 ---@param opts table  checked
 ---@param fn fun(reports: neap.test.Reports): ...
 ---@return neap.test.State state
@@ -222,35 +293,14 @@ function body.try(opts, fn)
       message = "neap.test: a body cannot run inside of a run",
     }
   end
-  local state = {
-    site = site_of(fn), limit = (opts.timeout or TIMEOUT) * SLOWDOWN,
-  }
-  local reports = setmetatable({}, Reports)
-  patch.mark()
-  sequence.mark()
-  local before = leaks.clean_snapshot()
-  body.reports, body.state = reports, state
-  kit.alarm(state.limit)
-  local pause = STRESS and collectgarbage("setpause", 0)
-  local ok, err = pcall(run.run, run_options(opts, reports), main, state, opts,
-    fn, reports)
-  if pause then collectgarbage("setpause", pause) end
-  local tree = kit.alarm()
-  state.tree = state.tree or tree
-  body.reports, body.state = nil, nil
-  local outcome = state.outcome
-  if outcome and outcome.ok and not state.tree and (ok or state.left) then
-    local lines = complaints(opts, state, before, reports)
-    if #lines > 0 then
-      return state, false, state.site .. table.concat(lines, "\n")
-    end
-    return state, true, table.unpack(outcome, 1, outcome.n)
+  local rounds = opts.repeats or 1
+  for round = 1, rounds - 1 do
+    local seed = seed_for(opts, round)
+    local state, ok, err = try_once(opts, seed, fn)
+    if not ok then return tell_seed(opts, seed, state, ok, err) end
   end
-  patch.restore_all()
-  for _, info in ipairs(reports) do
-    io.stderr:write("neap.test: ", Reports.text(info), "\n")
-  end
-  return state, false, failure(err, opts, state)
+  local seed = seed_for(opts, rounds)
+  return tell_seed(opts, seed, try_once(opts, seed, fn))
 end
 
 return body

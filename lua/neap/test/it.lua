@@ -13,21 +13,6 @@ local options = require "neap.options"
 
 local kit = core.testkit
 
-local function seed_from(text)
-  if text == nil or text == "" then return nil end
-  local seed = math.tointeger(tonumber(text))
-  if not seed or seed < 1 then
-    core.fault.raise {
-      kind = "invalid",
-      message = ("NEAP_TEST_SEED must be a whole number from 1 on, got '%s'")
-        :format(text),
-    }
-  end
-  return seed
-end
-
-local SEED <const> = seed_from(os.getenv "NEAP_TEST_SEED")
-
 local function busted()
   local it = package.loaded.busted and package.loaded.busted.it
   if not it then
@@ -58,11 +43,6 @@ local function show_true_trace(traceback)
   kit.busted.traceback = traceback
 end
 
-local function is_pending(err)
-  local mt = debug.getmetatable(err)
-  return type(mt) == "table" and mt.__type == "pending"
-end
-
 --- Path and line in the spec that a traceback leads to.
 local function place_in(traceback)
   local own = debug.getinfo(1, "S").short_src:match("^(.*)[/\\]") or ""
@@ -80,7 +60,7 @@ end
 local function raise(err, state)
   local path, line = place_in(state.traceback)
   if not path then path, line = state.site:match("^(.*):(%d+): $") end
-  if not is_pending(err) then
+  if not body.is_pending(err) then
     show_true_trace(state.traceback or state.where or "")
   end
   local throw = path and load(("\n"):rep(tonumber(line) - 1) ..
@@ -89,38 +69,19 @@ local function raise(err, state)
   error(err, 0)
 end
 
-local function seed_for(opts, round)
-  local seed = opts.shuffle
-  if seed == nil then seed = SEED end
-  if seed == true then seed = SEED or math.random(1, 0x7fffffff) end
-  return seed and seed + round - 1
-end
-
-local function once(opts, name, fn, round)
-  local own = {}
-  for k, v in pairs(opts) do own[k] = v end
-  own.shuffle = seed_for(opts, round)
-  own.name = name
-  local state, ok, err = body.try(own, fn)
-  if ok then return end
-  if own.shuffle and not is_pending(err) then
-    io.stderr:write(("neap.test: \"%s\" failed with NEAP_TEST_SEED=%d\n")
-      :format(name, own.shuffle))
-  end
-  raise(err, state)
-end
-
-local function wrap(opts, name, fn)
-  return function()
-    for round = 1, opts.repeats or 1 do once(opts, name, fn, round) end
-  end
-end
-
 local function merged(opts, more)
   local out = {}
   for k, v in pairs(opts) do out[k] = v end
   for k, v in pairs(more) do out[k] = v end
   return out
+end
+
+local function wrap(opts, name, fn)
+  local own = merged(opts, { name = name })
+  return function()
+    local state, ok, err = body.try(own, fn)
+    if not ok then raise(err, state) end
+  end
 end
 
 local make
