@@ -190,6 +190,14 @@ describe("the deadline of a body", function()
     ]], "still running after 0.1 s")
   end)
 
+  plain("ends a loop that catches errors around such coroutines", function()
+    fails([[
+      local function spin() while true do end end
+      local function catch() while true do pcall(coroutine.wrap(spin)) end end
+      it { timeout = 0.1 } ("spins", function() coroutine.wrap(catch)() end)
+    ]], "still running after 0.1 s")
+  end)
+
   plain("ends a body that does not let itself be cancelled", function()
     fails([[
       it { timeout = 0.1 } ("clings", function()

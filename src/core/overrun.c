@@ -14,6 +14,7 @@
 #include "core/testkit.h"
 
 #define TICK_NS 50000000 /* between two looks, once the time is up */
+#define DEPTH_MAX 200    /* coroutines within coroutines: Lua's own limit */
 #define PATIENCE 10      /* so often pcall may catch it; then all raises */
 
 /* Where the kit has no alarm, a loop that never waits runs for ever. */
@@ -36,7 +37,6 @@ static void break_loop(lua_State *L, lua_Debug *ar) {
   char message[120];
 
   (void)ar;
-  if (k != NULL) k->hooked = NULL; /* it has been heard */
   if (k == NULL || !k->alarmed || k->raised < PATIENCE)
     lua_sethook(L, NULL, 0, 0);
   if (k == NULL || !k->alarmed) return; /* left over from another body */
@@ -52,29 +52,34 @@ static void break_loop(lua_State *L, lua_Debug *ar) {
   fault_error(L, "timeout", "%s", message);
 }
 
-/* The same task as at the last look: it does not come back. If the hook was
-** not heard, the coroutine has resumed one of the user's own, which stands
-** at index 1 of that call. */
+/* All raise, from the task's own coroutine to the innermost, which alone runs:
+** each of the others is in the call that resumed the next, its argument 1. */
+static void hook_all(rt *r) {
+  lua_State *L = r->slots[r->current->anchor].L;
+  int depth;
+
+  for (depth = 0; depth < DEPTH_MAX && L != r->inner; depth++) {
+    lua_sethook(L, break_loop, HOOKS, 1);
+    if (!lua_isthread(L, 1)) return;
+    L = lua_tothread(L, 1);
+  }
+}
+
+/* No switch since the last look: it does not come back. */
 static void on_alarm(int signum, siginfo_t *info, void *context) {
   testkit *k = info->si_value.sival_ptr;
-  lua_State *L;
-  int was = errno;
+  rt *r;
 
   (void)signum;
   (void)context;
   if (info->si_code != SI_TIMER || k == NULL || !k->alarmed) return;
-  if (k->r->current == NULL || k->r->loop.switches != k->seen) {
-    k->seen = k->r->loop.switches;
-    k->hooked = NULL;
-    return;
+  r = k->r;
+  if (r->current == NULL || r->inner == NULL || r->loop.switches != k->seen)
+    k->seen = r->loop.switches;
+  else {
+    lua_sethook(r->inner, break_loop, HOOKS, 1);
+    if (k->raised >= PATIENCE) hook_all(r);
   }
-  L = k->r->slots[k->r->current->anchor].L;
-  if (k->hooked != NULL && lua_gethook(k->hooked) == break_loop &&
-      lua_isthread(k->hooked, 1))
-    L = lua_tothread(k->hooked, 1);
-  lua_sethook(L, break_loop, HOOKS, 1);
-  k->hooked = L;
-  errno = was;
 }
 
 void overrun_stop(testkit *k) {
@@ -103,7 +108,6 @@ static int arm(testkit *k, int64_t ns) {
   sigaction(SIGALRM, &sa, &k->alarm_was);
   k->alarmed = 1;
   k->seen = UINT64_MAX;
-  k->hooked = NULL;
   when.it_value.tv_sec = ns / 1000000000;
   when.it_value.tv_nsec = ns % 1000000000;
   when.it_interval.tv_sec = 0;

@@ -33,7 +33,6 @@ typedef struct testkit {
   volatile sig_atomic_t alarmed; /* the timer is set, the handler is ours */
   int raised;                    /* how often the alarm broke a loop */
   uint64_t seen;                 /* loop.switches at the last alarm */
-  lua_State *hooked;
   double seconds;
 } testkit;
 
