@@ -94,6 +94,11 @@ void guest_turn(lua_State *L, rt *r) {
   g->ms = ms;
 }
 
+void guest_last_turn(lua_State *L, rt *r) {
+  r->guest->due = 1;
+  guest_turn(L, r);
+}
+
 void guest_stop(rt *r) {
   struct guest *g = r->guest;
 

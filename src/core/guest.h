@@ -10,6 +10,9 @@
 /* Called by run.c between draining and polling, never by libuv: the guest's
 ** callbacks are Lua. Turns the guest if it may have something to do. */
 void guest_turn(lua_State *L, rt *r);
+/* At the end of a run: a last turn, whatever there is, for handles that are
+** closing (luv frees them with its state, closed or not). */
+void guest_last_turn(lua_State *L, rt *r);
 /* The run is over: the guest is not watched any more. */
 void guest_stop(rt *r);
 

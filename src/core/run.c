@@ -125,6 +125,7 @@ static int l_loop(lua_State *L) {
   root = task_spawn(L, r, &r->root, lua_gettop(L) - 1); /* 1 */
   r->running = 1;
   turn_until_done(L, r, root);
+  if (r->guest != NULL) guest_last_turn(L, r);
   r->shutting = SHUT_CLOSED;
   if (r->live > 0) {
     lua_pushcfunction(L, l_give_up);
