@@ -18,7 +18,7 @@ local options = cli.parse("Import an order book into PostgreSQL.", {
     default = here .. "data/orders.csv", help = "the order book" },
   { name = "limit", kind = "integer", min = 1,
     help = "stop after so many lines" },
-  { name = "concurrency", kind = "integer", min = 1, max = 10000, default = 32,
+  { name = "concurrency", kind = "integer", min = 1, max = 1000, default = 32,
     help = "orders under way at once" },
   { name = "pool", kind = "integer", min = 1, max = 100, default = 10,
     help = "connections" },
@@ -226,7 +226,9 @@ local function main()
 
   schema.create(dsn, SCHEMA)
   local db <close> = schema.connect(dsn, SCHEMA,
-    { min = math.min(3, options.pool), max = options.pool })
+    -- Orders queue for a connection; that many may take their time.
+    { min = math.min(3, options.pool), max = options.pool,
+      acquire_timeout = 60 })
   schema.fill(db, here)
 
   local job = run_import(db)
