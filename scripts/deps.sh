@@ -17,6 +17,7 @@ build lua5.4                  runs what was built
 server postgresql             a private server for tests and examples
 test  lua-busted              runs the suite
 test  luarocks                the suite builds the rock
+test  lua-luv                 another event loop, which runs inside of ours
 lint  lua-check               luacheck
 lint  binutils                nm, which finds static state
 asan  libasan8|libasan6       the address sanitizer
