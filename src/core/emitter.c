@@ -53,7 +53,8 @@ static int l_emitter_new(lua_State *L) {
 
 /* --- emitting ---
 ** Stack of emit while it waits: 1 emitter, 2 the scope, 3 handles of the
-** listeners that ended otherwise than well or not yet, 4 their number run. */
+** listeners that ended otherwise than well or not yet (to collect outcomes:
+** of all), 4 their number run. */
 
 /* Push the error of the i-th handle and the handle; 0 if it did not fail. */
 static int push_failure(lua_State *L, rt *r, lua_Integer i) {
@@ -85,15 +86,19 @@ static void report_failures(lua_State *L, rt *r, const char *what) {
   }
 }
 
-static int collect_failures(lua_State *L, rt *r) {
-  lua_Integer i, n = luaL_len(L, 3), errors = 0;
+/* The number and {n=, {ok=true, value=} or {ok=false, err=}, ...}. */
+static int collect_outcomes(lua_State *L) {
+  lua_Integer i, n = luaL_len(L, 3);
 
-  lua_createtable(L, 0, 0);
-  for (i = 1; i <= n; i++)
-    if (push_failure(L, r, i)) {
-      lua_pop(L, 1);
-      lua_rawseti(L, 5, ++errors);
-    }
+  lua_createtable(L, (int)n, 1);
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, 3, i);
+    task_push_settled(L, 6);
+    lua_rawseti(L, 5, i);
+    lua_settop(L, 5);
+  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, 5, "n");
   return 2;
 }
 
@@ -110,8 +115,8 @@ static int finish_emit(lua_State *L, emitter *e, task *t, scope *s) {
     return lua_error(L);
   }
   lua_settop(L, 4);
-  if (luaL_len(L, 3) == 0 && e->errors != ERRORS_COLLECT) return 1;
-  if (e->errors == ERRORS_COLLECT) return collect_failures(L, r);
+  if (e->errors == ERRORS_COLLECT) return collect_outcomes(L);
+  if (luaL_len(L, 3) == 0) return 1;
   if (e->errors == ERRORS_REPORT) {
     lua_pushnil(L);
     report_failures(L, r, "listener");
@@ -196,7 +201,11 @@ static int l_emitter_emit(lua_State *L) {
   rec = emitter_push_record(L, 2);
   if (rec == NULL) {
     lua_pushinteger(L, 0);
-    return park_finish(L, 1);
+    if (e->errors != ERRORS_COLLECT) return park_finish(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushinteger(L, 0);
+    lua_setfield(L, -2, "n");
+    return park_finish(L, 2);
   }
   base = nargs + 3;                /* the record */
   lua_getiuservalue(L, base, 1);   /* base + 1: the snapshot */
@@ -227,7 +236,7 @@ static int l_emitter_emit(lua_State *L) {
     for (j = 3; j < base; j++) lua_pushvalue(L, j);
     c = r->depth >= DEPTH_MAX ? task_spawn(L, r, s, nargs)
                              : task_begin(L, r, s, nargs);
-    if (c->state == TASK_DONE)
+    if (c->state == TASK_DONE && e->errors != ERRORS_COLLECT)
       lua_pop(L, 1);
     else
       lua_rawseti(L, base + 3, ++kept);

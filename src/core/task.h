@@ -19,6 +19,9 @@ task *task_check(lua_State *L, int idx);
 /* Push the results of an ended task (handle at idx); raises its error. */
 int task_push_results(lua_State *L, int idx);
 
+/* Push {ok=true, value=} or {ok=false, err=} of the ended task at idx. */
+void task_push_settled(lua_State *L, int idx);
+
 /* Those who wait for the end of t. */
 void task_joiner_add(task *t, neap_wait *w);
 void task_joiner_leave(task *t, neap_wait *w);

@@ -176,6 +176,26 @@ static int l_task_outcome(lua_State *L) {
   return 1;
 }
 
+void task_push_settled(lua_State *L, int idx) {
+  task *t = lua_touserdata(L, idx);
+
+  idx = lua_absindex(L, idx);
+  lua_createtable(L, 0, 2);
+  lua_pushboolean(L, t->state == TASK_DONE);
+  lua_setfield(L, -2, "ok");
+  if (t->state == TASK_CANCELLED) {
+    fault_push(L, "task_cancelled", NULL, "the task was cancelled");
+    lua_setfield(L, -2, "err");
+    return;
+  }
+  lua_getiuservalue(L, idx, 1); /* value, values, or error */
+  if (t->flags & T_PACKED) {
+    lua_rawgeti(L, -1, 1);
+    lua_remove(L, -2);
+  }
+  lua_setfield(L, -2, t->state == TASK_DONE ? "value" : "err");
+}
+
 static int l_task_cancel(lua_State *L) {
   task *t = task_check(L, 1);
   scope *s;
