@@ -224,6 +224,10 @@ function results.render(all, how)
     .. "CPU does."
   out[#out + 1] = ("- Load average at the start %.2f, at the end %.2f (the "
     .. "benchmark itself is\n  about 2)."):format(how.load[1], how.load[2])
+  if how.load[1] > 2 then
+    out[#out + 1] = "- **The machine was busy with other work: times and "
+      .. "rates are worth little\n  here, CPU and memory more.**"
+  end
   out[#out + 1] = "- Queries go over the address in the DSN: a private "
     .. "server's unix socket, or what\n  DATABASE_URL says."
   out[#out + 1] = "\n## Machine\n"
