@@ -9,6 +9,7 @@
 
 #define BLOCK_NS 3600000000000 /* the longest sleep without a look */
 
+static void on_check(uv_check_t *c) { (void)c; }
 static void on_timer(uv_timer_t *t) { (void)t; /* loop_poll fires what is due */ }
 
 int loop_init(neap_loop *l) {
@@ -17,6 +18,8 @@ int loop_init(neap_loop *l) {
   l->tail = &l->head;
   if ((rc = uv_loop_init(&l->uv)) < 0) return rc;
   uv_timer_init(&l->uv, &l->timer);
+  uv_check_init(&l->uv, &l->keep);
+  uv_check_start(&l->keep, on_check);
   return 0;
 }
 

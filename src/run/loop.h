@@ -35,6 +35,7 @@ typedef struct ready {
 struct neap_loop {
   uv_loop_t uv;
   uv_timer_t timer; /* the one uv timer: armed for the earliest deadline */
+  uv_check_t keep;  /* uv_run() looks at nothing when nothing is active */
   heap deadlines;
   ready *head, **tail;
   int budget;             /* switches left in this slice */
