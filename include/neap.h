@@ -30,7 +30,7 @@
 
 /* Results. 0 is success, failures are negated errno values (libuv's codes
 ** pass through unchanged), NEAP_PENDING says "not yet, I shall wake you". */
-#define NEAP_PENDING 1
+#define NEAP_PENDING (1 << 30) /* no count or flag looks like it */
 #define NEAP_ECANCELED (-ECANCELED)
 #define NEAP_ETIMEDOUT (-ETIMEDOUT)
 #define NEAP_ENOMEM (-ENOMEM)

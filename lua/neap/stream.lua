@@ -12,7 +12,7 @@ local Stream = {}
 Stream.__index = Stream
 Stream.__name = "neap.stream"
 
-local function leave(self, item, ...)
+local function leave(self, item)
   if item == nil then
     self.over = true
     return nil

@@ -216,7 +216,8 @@ static int l_emitter_emit(lua_State *L) {
     emitter_drop_record_if_idle(L, 2, rec);
     lua_pop(L, 1);
   }
-  s = lx_new(L, r, CLASS_SCOPE, sizeof *s, 1); /* base + 2 */
+  s = lx_new(L, r, CLASS_SCOPE, sizeof *s, 2); /* base + 2 */
+  scope_anchor(L, t);
   lua_newtable(L);                             /* base + 3 */
   scope_init(s, r, t->current, t, SCOPE_KEEP);
   t->current = s;

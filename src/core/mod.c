@@ -33,6 +33,7 @@ static int l_rt__gc(lua_State *L) {
 
   if (!r->uv_ready) return 0;
   r->uv_ready = 0;
+  task_free_scopes(L, r);
   if (r->guest != NULL) guest_stop(r);
   loop_fini(&r->loop);
   thread_fini(r);

@@ -36,8 +36,8 @@ enum task_state {
 
 /*
 ** T1  A task that has not ended owns the slot `anchor`, where the registry
-**     keeps it and its coroutine. User value 2 is its function; 1 the result
-**     or the error, when it has ended.
+**     keeps it and its coroutine. User value 2 is its function; 1 its innermost
+**     scope, and the result or the error when it has ended.
 ** T2  A task is in its owner's list of children until it has ended.
 ** T3  `at` is set if and only if the task is parked; at->rc then holds since
 **     when, in ms on the loop's clock (park_since).

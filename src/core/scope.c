@@ -536,6 +536,35 @@ static void push_failures(lua_State *L, scope *s, int timed_out) {
   lua_settop(L, err - 1);
 }
 
+void scope_anchor(lua_State *L, task *t) {
+  task_push(L, t);
+  lua_getiuservalue(L, -1, 1);
+  lua_setiuservalue(L, -3, 2); /* the one that was innermost */
+  lua_pushvalue(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  lua_pop(L, 1);
+}
+
+/* Scopes that a memory error left open inside of s go with it. */
+static void unanchor(lua_State *L, task *t, const scope *s) {
+  const void *p;
+
+  if (s->kind == SCOPE_TASK) return; /* it is no userdata */
+  task_push(L, t);
+  lua_getiuservalue(L, -1, 1);
+  while ((p = lua_touserdata(L, -1)) != NULL && p != s) {
+    lua_getiuservalue(L, -1, 2);
+    lua_remove(L, -2);
+  }
+  if (p == NULL) {
+    lua_pop(L, 2);
+    return;
+  }
+  lua_getiuservalue(L, -1, 2);
+  lua_setiuservalue(L, -3, 1);
+  lua_pop(L, 2);
+}
+
 int scope_close(lua_State *L, task *t, scope *s) {
   int timed_out = s->expired && s->interrupted &&
                   (s->kind == SCOPE_TIMEOUT || s->kind == SCOPE_SHIELD ||
@@ -560,6 +589,7 @@ int scope_close(lua_State *L, task *t, scope *s) {
   s->closed = 1;
   t->current = s->parent;
   if (t->current->cause == NULL) t->swallows = 0;
+  unanchor(L, t, s);
   return raise;
 }
 

@@ -11,6 +11,12 @@ extern const neap_op op_join; /* waiting for the children of a scope */
 
 void scope_init(scope *s, rt *r, scope *parent, task *body, int kind);
 
+/* The userdata on top holds a scope that t is about to enter: keep it as long
+** as t->current may lead there, whatever becomes of the stack. The chain goes
+** from user value 1 of the task through user value 2 of each scope. Allocates
+** nothing. */
+void scope_anchor(lua_State *L, task *t);
+
 /* The scope that owns what `t` spawns now; makes the task's own if needed. */
 scope *scope_for_spawn(lua_State *L, task *t);
 /* The task's implicit scope, made if needed. NULL: out of memory. */

@@ -68,7 +68,8 @@ static int call_in_scope(lua_State *L, task *t, int fn, int kind, int how,
   scope *s;
 
   luaL_checkstack(L, 12, NULL);
-  s = lx_new(L, r, CLASS_SCOPE, sizeof *s * (how & SERVICE ? 2 : 1), 1);
+  s = lx_new(L, r, CLASS_SCOPE, sizeof *s * (how & SERVICE ? 2 : 1), 2);
+  scope_anchor(L, t);
   lua_pushcfunction(L, fault_handler);
   lua_rotate(L, fn, 2);
   if (how & PASS) {

@@ -393,6 +393,24 @@ int task_cancel(task *t, int source) {
   return scope_cancel(own, source);
 }
 
+void task_free_scopes(lua_State *L, rt *r) {
+  unsigned i;
+
+  for (i = 1; i <= r->slot_n; i++) {
+    task *t;
+    lx_ref(L, r->r_anchor);
+    lua_rawgeti(L, -1, i);
+    t = lx_test(L, r, -1, CLASS_TASK);
+    lua_pop(L, 2);
+    if (t == NULL || t->state >= TASK_DONE) continue;
+    while (t->current != t->owner) {
+      scope *s = t->current;
+      t->current = s->parent;
+      if (s->kind == SCOPE_TASK) base_free(s);
+    }
+  }
+}
+
 /* --- names --- */
 
 const char *task_push_name(lua_State *L, int idx) {

@@ -38,6 +38,9 @@ void task_die(lua_State *from, task *t);
 /* Give up every task that is left: never resumed again. Returns how many. */
 int task_abandon_all(lua_State *L, rt *r);
 
+/* The Lua state ends with tasks alive: free what is not Lua's. */
+void task_free_scopes(lua_State *L, rt *r);
+
 const char *task_state_name(const task *t);
 const char *task_push_name(lua_State *L, int idx); /* handle at idx */
 
