@@ -1,7 +1,5 @@
 /*
-** scope.c -- see scope.h. Cancellation is level-triggered: `cause` is set on
-** every scope that it reaches, once, when it happens; a checkpoint looks at
-** one pointer.
+** scope.c -- see scope.h. How cancellation travels is in cancel.c.
 */
 #include "core/scope.h"
 
@@ -22,15 +20,13 @@ static const char *const sources[] = {"explicit", "deadline", "sibling_failed",
 
 const neap_op op_join = {"waiting for child tasks", NULL};
 
-static void on_deadline(neap_timer *t);
-
 void scope_init(scope *s, rt *r, scope *parent, task *body, int kind) {
   s->parent = parent;
   s->r = r;
   s->body = body;
   s->kind = (unsigned char)kind;
   s->deadline = INT64_MAX;
-  s->timer.fire = on_deadline;
+  s->timer.fire = scope_on_deadline;
   s->timer.flags = NEAP_COUNTED;
   list_init(&s->children);
   list_init(&s->room);
@@ -114,96 +110,7 @@ void scope_keep_reason(lua_State *L, scope *s, int idx) {
   set_side(L, s, SIDE_REASON);
 }
 
-/* --- cancellation --- */
-
-/* S4: its children are not cancelled before its body has ended. */
-static int is_serving(const scope *s) { return s->on_exit_cancel && !s->closing; }
-
-/* Does cancellation of s reach t, or is there a shield between? Marks the
-** scopes of t that it reaches and puts them on the work list. */
-static int mark_chain(task *t, scope *s, scope *cause, scope **work) {
-  scope *from = t->current, *x;
-
-  for (x = t->current; x != s; x = x->parent)
-    if (x->kind == SCOPE_SHIELD) from = x->parent;
-  for (x = from; x != s; x = x->parent) {
-    if (unlikely(is_serving(x))) {
-      x->prop = cause;
-      continue;
-    }
-    x->cause = cause;
-    x->prop = *work;
-    *work = x;
-  }
-  return from == t->current;
-}
-
-static void propagate(scope *s, scope *cause) {
-  scope *work = NULL;
-
-  if (is_serving(s)) {
-    s->prop = cause;
-  } else {
-    s->cause = cause;
-    s->prop = NULL;
-    work = s;
-  }
-  if (s->body != NULL && mark_chain(s->body, s, cause, &work))
-    park_interrupt(s->body);
-  while (work != NULL) {
-    scope *x = work;
-    work = x->prop;
-    x->prop = NULL;
-    LIST_EACH_SAFE(n, &x->children) {
-      task *c = container_of(n, task, sibling);
-      if (mark_chain(c, x, cause, &work)) park_interrupt(c);
-    }
-  }
-}
-
-int scope_cancel(scope *s, int source) {
-  if (s->cancelled || s->closed) return 0;
-  s->cancelled = 1;
-  s->source = (unsigned char)source;
-  if (s->cause == NULL && !(is_serving(s) && s->prop != NULL)) propagate(s, s);
-  return 1;
-}
-
-static void on_deadline(neap_timer *t) {
-  scope *s = container_of(t, scope, timer);
-
-  if (s->closed || s->expired) return;
-  s->expired = 1;
-  if (s->body != NULL && s->body->at != NULL)
-    s->blocked_in = s->body->at->op->name;
-  scope_cancel(s, SRC_DEADLINE);
-}
-
-int scope_set_deadline(scope *s, int64_t when) {
-  neap_loop *l = &s->r->loop;
-
-  s->deadline = when;
-  if (when == INT64_MAX) {
-    timer_stop(l, &s->timer);
-    return 0;
-  }
-  if (when <= loop_now(l)) {
-    timer_stop(l, &s->timer);
-    on_deadline(&s->timer);
-    return 0;
-  }
-  return timer_start(l, &s->timer, when);
-}
-
-int64_t scope_deadline(const scope *s) {
-  int64_t d = INT64_MAX;
-
-  for (; s != NULL; s = s->parent) {
-    if (s->deadline < d) d = s->deadline;
-    if (s->kind == SCOPE_SHIELD) break;
-  }
-  return d;
-}
+/* --- cancellation as Lua sees it --- */
 
 /* Push the cancellation object of c; one for each cancelled scope. */
 static void push_cancellation(lua_State *L, scope *c) {
@@ -414,7 +321,7 @@ static void stay_cancelled(task *c, scope *heir) {
   }
   if (!own->cancelled) own->source = SRC_PARENT;
   own->cancelled = 1;
-  propagate(own, own);
+  scope_propagate(own, own);
 }
 
 void scope_dissolve(lua_State *L, scope *s, scope *heir) {
@@ -451,10 +358,10 @@ void scope_leave_to(lua_State *L, task *t, scope *s) {
 
 int scope_must_join(lua_State *L, task *t, scope *s) {
   if (unlikely(t->current != s)) scope_leave_to(L, t, s);
-  if (unlikely(is_serving(s))) {
+  if (unlikely(scope_is_serving(s))) {
     s->closing = 1;
     if (s->prop != NULL)
-      propagate(s, s->prop);
+      scope_propagate(s, s->prop);
     else if (s->live > 0)
       scope_cancel(s, SRC_PARENT);
   }

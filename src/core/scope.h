@@ -22,6 +22,16 @@ scope *scope_for_spawn(lua_State *L, task *t);
 /* The task's implicit scope, made if needed. NULL: out of memory. */
 scope *scope_of_task(task *t);
 
+/* --- cancel.c --- */
+
+/* S4: its children are not cancelled before its body has ended. */
+static inline int scope_is_serving(const scope *s) {
+  return s->on_exit_cancel && !s->closing;
+}
+/* Mark all that `cause` reaches from s on, and end its waits. */
+void scope_propagate(scope *s, scope *cause);
+void scope_on_deadline(neap_timer *t);
+
 /* Cancel everything inside. Plain C: callable from the loop. Idempotent;
 ** returns 1 if it had an effect. */
 int scope_cancel(scope *s, int source);
