@@ -262,17 +262,24 @@ void pool_pump(pool *p) {
   neap_->body_unpin(&p->body);
 }
 
-int pool_submit(pool *p, query *q) {
+/* The lane for a statement that has just come, or NULL: it has to wait, like
+** those before it, or for a connection that is being made. */
+static conn *choose(pool *p) {
   conn *c = NULL;
+
+  if (pool_waiting(p) == 0 && (c = pool_take_idle(p)) != NULL) return c;
+  if (p->nqueue > 0) return NULL;
+  if ((c = nearly_free(p)) != NULL) return c;
+  if (may_dial(p) || pool_waiting(p) < (unsigned)p->dialling) return NULL;
+  return least_busy(p);
+}
+
+int pool_submit(pool *p, query *q) {
+  conn *c;
 
   if (p->state == POOL_CLOSED) return RC_CLOSED;
   q->seq = ++p->seq;
-  if (pool_waiting(p) == 0) {
-    if ((c = pool_take_idle(p)) == NULL && (c = nearly_free(p)) == NULL &&
-        !may_dial(p))
-      c = least_busy(p);
-  } else if (p->nqueue == 0 && (c = nearly_free(p)) == NULL && !may_dial(p))
-    c = least_busy(p);
+  c = choose(p);
   if (c != NULL && c->fresh) {
     give_fresh(c, q);
     return RC_SETUP;

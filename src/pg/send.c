@@ -240,7 +240,7 @@ static int may_share(const conn *c, const query *q) {
 
 /* Count q into the lane's load. */
 static void account(conn *c, query *q, int64_t now) {
-  int64_t ewma = q->stmt ? q->stmt->ewma : 1;
+  int64_t ewma = q->stmt && q->phase == PHASE_EXECUTE ? q->stmt->ewma : 1;
 
   q->bound = 0;
   if (ewma == 0) q->bound |= BOUND_UNKNOWN | BOUND_SLOW;
