@@ -347,8 +347,8 @@ describe("failures of listeners", function()
     assert.are.equal(2, em:emit "x")
     local info = reports:take "listener"
     assert.are.equal("a", info.error)
-    assert.is_truthy(info.task.name:find("emitter_spec", 1, true))
-    assert.is_truthy(info.traceback:find("emitter_spec", 1, true))
+    assert.is_truthy(info.task.name:find("emit_spec", 1, true))
+    assert.is_truthy(info.traceback:find("emit_spec", 1, true))
     assert.are.equal("b", reports:take "listener".error.kind)
   end))
 
