@@ -1,102 +1,89 @@
---- Primitives built of events and locks: condition, barrier, rwlock, once.
---- All fair: first come, first served; a waiter that is cancelled leaves its
---- line at once, one that was granted keeps what it got.
+--- Primitives whose rules are written in Lua: condition, barrier, rwlock, once.
+--- They stand on `core.line`, which is atomic: who was cancelled is out of the
+--- line at once, who was taken out of it has been granted. All are fair: first
+--- come, first served, and nobody who comes later overtakes one that waits.
 
 local core = require "neap.core"
 local options = require "neap.options"
 
 local sync = {}
 
---- A line of waiters: keys in order of arrival, removal anywhere in O(1).
-local function new_line() return { first = 1, last = 0, n = 0 } end
-
-local function enter(line, waiter)
-  line.last = line.last + 1
-  line[line.last] = waiter
-  line.n = line.n + 1
-  return line.last
-end
-
-local function leave(line, at)
-  if line[at] == nil then return end
-  line[at] = nil
-  line.n = line.n - 1
-end
-
-local function take_first(line)
-  while line.first <= line.last do
-    local waiter = line[line.first]
-    line[line.first] = nil
-    line.first = line.first + 1
-    if waiter ~= nil then
-      line.n = line.n - 1
-      return waiter
-    end
-  end
-end
-
---- Wait in line for one's turn. When cancelled, leaves it and raises. Between
---- being cancelled and leaving, its turn may still come: then `refuse` is
---- called, to hand it on.
-local function wait_turn(line, waiter, refuse)
-  local at = enter(line, waiter)
-  local _ <close> = setmetatable({}, {
-    __close = function(_, err)
-      leave(line, at)
-      if err ~= nil and waiter.turn:is_set() then refuse() end
-    end,
-  })
-  waiter.turn:wait()
-end
+local pcall <const> = pcall
 
 -- ---------------------------------------------------------------- condition
 
 ---@class neap.Condition
 ---@field private lock neap.Lock
+---@field private given boolean the lock is the user's
+---@field private line any
 local Condition = {}
 Condition.__index = Condition
 Condition.__name = "neap.condition"
 
---- A condition over `lock` (its own when absent).
+local function is_lock(x)
+  local mt = debug.getmetatable(x)
+  return type(x) == "userdata" and mt ~= nil and mt.__name == "neap.lock"
+end
+
+--- A condition over `lock`. Without one it has a lock of its own, which need
+--- not be used: who waits without holding it just waits.
 ---@param lock? neap.Lock
 ---@return neap.Condition
 function sync.condition(lock)
-  if lock ~= nil and (type(lock) ~= "userdata" or not lock.locked) then
-    error("bad argument #1 to 'condition' (lock expected, got " ..
+  if lock ~= nil and not is_lock(lock) then
+    error("bad argument #1 to 'condition' (neap.lock expected, got " ..
       type(lock) .. ")", 2)
   end
-  return setmetatable({ lock = lock or core.lock(), line = new_line() },
-    Condition)
+  return setmetatable({
+    lock = lock or core.lock(), given = lock ~= nil, line = core.line(),
+  }, Condition)
 end
 
+--- The lock's own methods.
+---@async
 function Condition:acquire() return self.lock:acquire() end
 function Condition:release() return self.lock:release() end
-
---- Let go of the lock, wait to be notified, take the lock again (also when
---- cancelled: the caller's clean-up runs with the lock).
+function Condition:locked() return self.lock:locked() end
 ---@async
-function Condition:wait()
-  local lock = self.lock
-  if not lock:locked() then
-    core.fault.raise {
-      kind = "invalid", message = "condition:wait: the lock is not held",
-    }
-  end
-  local waiter = { turn = core.event() }
-  lock:release()
-  local _ <close> = setmetatable({}, {
-    __close = function() core.shield(math.huge, lock.acquire, lock) end,
-  })
-  wait_turn(self.line, waiter, function() self:notify() end)
+function Condition:with(fn, ...) return self.lock:with(fn, ...) end
+
+--- Let go of the lock; false if it was not held and need not be.
+local function let_go(self)
+  if not self.given then return (pcall(self.lock.release, self.lock)) end
+  local ok, err = pcall(self.lock.release, self.lock)
+  if ok then return true end
+  core.fault.raise {
+    kind = "invalid", cause = err,
+    message = "condition:wait: the caller does not hold the lock",
+  }
 end
 
---- Wait until `pred()` holds; it is asked with the lock held.
+--- Let go of the lock, wait to be notified, take the lock again. That is done
+--- also when cancelled, so that the caller's clean-up runs with the lock.
 ---@async
+function Condition:wait()
+  core.pass "condition:wait"
+  if not let_go(self) then return self.line:wait "condition:wait" end
+  local ok, err = pcall(self.line.wait, self.line, "condition:wait")
+  local again, second = pcall(core.shield, math.huge, self.lock.acquire,
+    self.lock)
+  if not ok then
+    if not again then core.second_failure(err, second) end
+    error(err, 0)
+  end
+  if not again then error(second, 0) end
+end
+
+--- Wait until `pred()` holds; it is asked with the lock held. Returns what it
+--- returned.
+---@async
+---@param pred fun(): any
 function Condition:wait_for(pred)
   if not options.callable(pred) then
     error("bad argument #1 to 'wait_for' (function expected, got " ..
       type(pred) .. ")", 2)
   end
+  core.pass "condition:wait"
   local value = pred()
   while not value do
     self:wait()
@@ -105,20 +92,28 @@ function Condition:wait_for(pred)
   return value
 end
 
---- Wake the `n` (default 1) that wait longest.
+--- Wake the `n` (1 if absent) that wait longest. Returns how many there were.
+---@param n? integer
+---@return integer
 function Condition:notify(n)
-  for _ = 1, n or 1 do
-    local waiter = take_first(self.line)
-    if not waiter then return end
-    waiter.turn:set()
+  n = n or 1
+  if math.type(n) ~= "integer" or n < 0 then
+    error("bad argument #1 to 'notify' (a whole number from 0 on expected)", 2)
   end
+  local woken = 0
+  while woken < n and self.line:wake() do woken = woken + 1 end
+  return woken
 end
 
-function Condition:notify_all() self:notify(self.line.n) end
+--- Wake all that wait now.
+---@return integer
+function Condition:notify_all() return self:notify(#self.line) end
 
 -- ------------------------------------------------------------------ barrier
 
 ---@class neap.Barrier
+---@field private n integer
+---@field private line any
 local Barrier = {}
 Barrier.__index = Barrier
 Barrier.__name = "neap.barrier"
@@ -130,123 +125,125 @@ function sync.barrier(n)
   if math.type(n) ~= "integer" or n < 1 then
     error("bad argument #1 to 'barrier' (a whole number from 1 on expected)", 2)
   end
-  return setmetatable({ n = n, line = new_line() }, Barrier)
+  return setmetatable({ n = n, line = core.line() }, Barrier)
 end
 
---- How many in the line really wait: a cancelled one that has not run yet still
---- stands in it.
-local function present(line)
-  local n = 0
-  for at = line.first, line.last do
-    local waiter = line[at]
-    if waiter and waiter.task:status() == "waiting" then n = n + 1 end
-  end
-  return n
-end
-
-local function nothing() end
-
---- Wait until `n` tasks have come; returns one's place, 1 to n. One that is
---- cancelled has not come.
+--- Wait until `n` tasks have come; returns one's place in the line, 1 to n. One
+--- that was cancelled before has not come.
 ---@async
 ---@return integer place
 function Barrier:wait()
-  local place = present(self.line) + 1
-  if place < self.n then
-    wait_turn(self.line, { turn = core.event(), task = core.current() }, nothing)
-    return place
-  end
-  core.checkpoint()
-  if present(self.line) + 1 < self.n then return self:wait() end
-  local left = self.n - 1
-  while left > 0 do
-    local waiter = take_first(self.line)
-    if waiter.task:status() == "waiting" then
-      left = left - 1
-      waiter.turn:set()
-    end
-  end
+  core.pass "barrier:wait"
+  if #self.line + 1 < self.n then return self.line:wait "barrier:wait" end
+  local place = 0
+  repeat place = place + 1 until not self.line:wake(place)
   return place
 end
 
 -- ------------------------------------------------------------------- rwlock
 
 ---@class neap.RWLock
+---@field private readers integer
+---@field private writer boolean
+---@field private holds table<neap.Task, integer> guards of each task
+---@field private line any
 local RWLock = {}
 RWLock.__index = RWLock
 RWLock.__name = "neap.rwlock"
 
---- Many readers or one writer; a writer that waits goes before new readers.
+--- Many readers or one writer, first come, first served: readers that come
+--- after a waiting writer wait behind it.
 ---@return neap.RWLock
 function sync.rwlock()
-  return setmetatable({ readers = 0, writer = false, line = new_line() },
-    RWLock)
+  return setmetatable({
+    readers = 0, writer = false, line = core.line(),
+    holds = setmetatable({}, { __mode = "k" }),
+  }, RWLock)
 end
 
-local function front(line)
-  while line.first <= line.last and line[line.first] == nil do
-    line.first = line.first + 1
+local function is_free(self, what)
+  return not self.writer and (what == "read" or self.readers == 0)
+end
+
+local function take(self, what)
+  if what == "write" then
+    self.writer = true
+  else
+    self.readers = self.readers + 1
   end
-  return line[line.first]
 end
 
---- Admit those at the front: one writer, or all readers up to a writer.
+--- Let in whoever stands first, as long as there is room: the hand-off.
 local function admit(self)
-  while true do
-    local waiter = front(self.line)
-    if not waiter or self.writer then return end
-    if waiter.writes then
-      if self.readers > 0 then return end
-      self.writer = true
-    else
-      self.readers = self.readers + 1
-    end
-    take_first(self.line)
-    waiter.turn:set()
+  local what = self.line:first()
+  while what and is_free(self, what) do
+    take(self, what)
+    self.line:wake()
+    what = self.line:first()
   end
 end
 
-local function guard(self, writes)
-  local over = false
-  local function release()
-    if over then return end
-    over = true
-    if writes then self.writer = false else self.readers = self.readers - 1 end
-    admit(self)
+---@class neap.RWGuard
+---@field release fun() lets go; the second time does nothing
+local Guard = {}
+Guard.__name = "neap.rwguard"
+
+local function release(self)
+  local lock = self.lock
+  if not lock then return end
+  self.lock = false
+  if self.what == "write" then
+    lock.writer = false
+  else
+    lock.readers = lock.readers - 1
   end
-  return setmetatable({ release = release }, { __close = release })
+  lock.holds[self.owner] = lock.holds[self.owner] - 1
+  admit(lock)
 end
 
-local function lock(self, writes)
-  local waiter = { turn = core.event(), writes = writes }
-  if front(self.line) == nil and not self.writer
-    and not (writes and self.readers > 0) then
-    core.checkpoint() -- and nobody may have come in between
-    if front(self.line) == nil and not self.writer
-      and not (writes and self.readers > 0) then
-      if writes then self.writer = true else self.readers = self.readers + 1 end
-      return guard(self, writes)
+Guard.__close = release
+
+local OPS <const> = { read = "rwlock:read", write = "rwlock:write" }
+
+local function lock(self, what)
+  core.pass(OPS[what])
+  local me, holds = core.current(), self.holds
+  -- All is made before the wait: nothing can fail once the lock is ours.
+  local guard = setmetatable({ what = what, owner = me, lock = false }, Guard)
+  guard.release = function() release(guard) end
+  holds[me] = holds[me] or 0
+  if #self.line == 0 and is_free(self, what) then
+    take(self, what)
+  elseif holds[me] > 0 then
+    core.fault.raise {
+      kind = "deadlock",
+      message = OPS[what] .. ": the task holds this lock already",
+    }
+  else
+    local ok, err = pcall(self.line.wait, self.line, OPS[what], what)
+    if not ok then
+      admit(self) -- who stood behind a writer that left
+      error(err, 0)
     end
   end
-  local _ <close> = setmetatable({}, { __close = function() admit(self) end })
-  wait_turn(self.line, waiter, function()
-    if writes then self.writer = false else self.readers = self.readers - 1 end
-  end)
-  return guard(self, writes)
+  holds[me], guard.lock = holds[me] + 1, self
+  return guard
 end
 
 --- Wait for a share; returns a `<close>` guard.
 ---@async
-function RWLock:read() return lock(self, false) end
+---@return neap.RWGuard
+function RWLock:read() return lock(self, "read") end
 
 --- Wait for it alone; returns a `<close>` guard.
 ---@async
-function RWLock:write() return lock(self, true) end
+---@return neap.RWGuard
+function RWLock:write() return lock(self, "write") end
 
 -- --------------------------------------------------------------------- once
 
 --- A function that runs `fn` once; callers meanwhile wait for its values. A
---- failure goes to its caller, and the next caller tries again.
+--- failure or a cancellation goes to its caller, and the next one tries again.
 ---@param fn fun(...): ...
 ---@return fun(...): ...
 function sync.once(fn)
@@ -256,7 +253,9 @@ function sync.once(fn)
   end
   local mutex, values = core.lock(), nil
   return function(...)
-    if not values then
+    if values then
+      core.pass "once"
+    else
       local _ <close> = mutex:acquire()
       if not values then values = table.pack(fn(...)) end
     end

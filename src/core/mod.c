@@ -5,6 +5,7 @@
 */
 #include <string.h>
 
+#include "core/context.h"
 #include "core/dump.h"
 #include "core/fault.h"
 #include "core/guest.h"
@@ -23,6 +24,7 @@ NEAP_EXPORT int luaopen_neap_core(lua_State *L);
 void capi_open(lua_State *L, rt *r);
 void clock_open(lua_State *L, rt *r);
 void emitter_open(lua_State *L, rt *r);
+void line_open(lua_State *L, rt *r);
 void nest_open(lua_State *L, rt *r);
 void numeric_open(lua_State *L);
 void queue_open(lua_State *L, rt *r);
@@ -88,10 +90,12 @@ static void new_runtime(lua_State *L) {
   capi_open(L, r);
   task_open(L, r);
   scope_open(L, r);
+  context_open(L, r);
   clock_open(L, r);
   future_open(L, r);
   lock_open(L, r);
   queue_open(L, r);
+  line_open(L, r);
   emitter_open(L, r);
   nest_open(L, r);
   select_open(L, r);

@@ -110,7 +110,7 @@ struct scope {
 enum lx_class {
   CLASS_TASK, CLASS_SCOPE, CLASS_FUTURE, CLASS_EVENT, CLASS_LOCK,
   CLASS_SEMAPHORE, CLASS_GUARD, CLASS_QUEUE, CLASS_EMITTER, CLASS_LISTENER,
-  CLASS_FAULT, CLASS_CANCELLED, CLASS_BRANCH, CLASS_MAX
+  CLASS_FAULT, CLASS_CANCELLED, CLASS_BRANCH, CLASS_LINE, CLASS_MAX
 };
 
 enum { SHUT_NO, SHUT_GRACE, SHUT_CLOSED }; /* rt.shutting */
@@ -137,6 +137,7 @@ struct rt {
   unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   lua_Integer closer_seq;
+  int r_ctx; /* task-locals of each slot; 0: there are none yet */
   struct testkit *kit; /* NULL until neap.test is used */
   unsigned char running, stuck, shutting;
   unsigned char signals, signal_got, signal_seen, signal_last, signal_n;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "core/context.h"
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
@@ -341,6 +342,7 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
     slot_give(r, &r->slot_idle, i);
     r->idle_n++;
   }
+  if (unlikely(r->r_ctx != 0)) context_inherit(L, r, r->slot_idle);
   co = r->slots[r->slot_idle].L;
   if (unlikely(!lua_checkstack(co, nargs + 10)))
     luaL_error(L, "too many arguments to a task");
