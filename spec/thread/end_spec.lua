@@ -80,6 +80,25 @@ describe("the end", function()
     neap.thread.limit(was)
   end)
 
+  it("of a process comes by a signal though a thread waits for a file", function()
+    local directory = shell.directory()
+    shell.check("mkfifo " .. directory .. "/fifo")
+    shell.write(directory .. "/main.lua", [[
+      local neap = require "neap"
+      io.stdout:write "out"
+      neap.run({ on_error = function() end }, neap.thread.call, function(path)
+        local file = io.open(path .. "/fifo", "r+")
+        io.open(path .. "/ready", "w"):close()
+        return file:read(1)
+      end, ...)]])
+    local output = shell.check(("cd %s && { lua5.4 main.lua %s & p=$!; "
+      .. "until [ -e ready ]; do sleep 0.01; done; "
+      .. "while kill -TERM $p 2>/dev/null; do sleep 0.2; done; wait $p; echo $?; }")
+      :format(directory, directory))
+    shell.remove(directory)
+    assert.is_truthy(output:find "out" and output:find "143\n$", output)
+  end)
+
   it("of a state finds garbage of calls that nobody waits for", function()
     local status, output = script [[
       local neap = require "neap"

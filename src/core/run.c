@@ -14,6 +14,7 @@
 #include "core/scope.h"
 #include "core/signals.h"
 #include "core/task.h"
+#include "core/thread.h"
 
 enum { STUCK_NO, STUCK_ONCE, STUCK_FOR_GOOD };
 
@@ -268,11 +269,22 @@ static int l_verdict(lua_State *L) {
   return 2;
 }
 
+/* All of C's files, as exit() does. One that a thread of ours waits to read
+** from is locked until it has read, and so would we be. */
+static void flush_files(const rt *r) {
+  if (!thread_busy(r)) {
+    fflush(NULL);
+    return;
+  }
+  fflush(stdout);
+  fflush(stderr);
+}
+
 /* core.die_by(signum): end the process the way the shell expects. */
 static int l_die_by(lua_State *L) {
   int signum = (int)luaL_checkinteger(L, 1);
 
-  fflush(NULL);
+  flush_files(rt_of(L));
   signal(signum, SIG_DFL);
   raise(signum);
   return luaL_error(L, "neap.run: signal %d did not end the process", signum);

@@ -370,6 +370,8 @@ void thread_open(lua_State *L, rt *r) {
   lx_functions(L, r, functions);
 }
 
+int thread_busy(const rt *r) { return r->threads->running > 0; }
+
 void thread_fini(rt *r) {
   struct threads *h = r->threads;
 

@@ -7,6 +7,8 @@
 #include "core/rt.h"
 
 void thread_open(lua_State *L, rt *r);
+/* Does a call run now? */
+int thread_busy(const rt *r);
 /* After the loop has ended: no call is in flight. */
 void thread_fini(rt *r);
 
