@@ -1,0 +1,32 @@
+---@meta _
+
+--- Lua functions on other threads. The page is docs/threads.md.
+---@class neap.thread
+local thread = {}
+
+--- Call a function in another Lua state on the thread pool, and wait for it.
+---
+--- The function may not use local variables from outside of it. Arguments and
+--- results are copied: nil, booleans, numbers, strings, `neap.null`, faults and
+--- tables of these without a metatable.
+---
+--- Raises what the function raised; kind `invalid` for what cannot be copied.
+--- Once it runs it is waited for, also by a cancelled task.
+---@async
+---@param fn function|string  a function, source text, or "module:function"
+---@param ... any  arguments
+---@return any ...  results
+function thread.call(fn, ...) end
+
+--- Set how many calls run at once; the others wait in line. One less than
+--- libuv's pool has threads, if never set.
+---@param n? integer  nil: leave it
+---@return integer was
+function thread.limit(n) end
+
+---@class neap
+---@field thread neap.thread
+
+--- In a function called on another thread: is the result unwanted by now?
+---@return boolean
+function neap_thread_cancelled() end
