@@ -63,6 +63,17 @@ static void new_tables(lua_State *L, rt *r) {
   }
 }
 
+/* core.methods(class): the table of its methods, to add those written in Lua. */
+static int l_methods(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+
+  luaL_argcheck(L, luaL_getmetatable(L, name) == LUA_TTABLE, 1, "no class");
+  lua_getfield(L, -1, "__index");
+  if (lua_iscfunction(L, -1)) lua_getupvalue(L, -1, 2); /* lx_class */
+  luaL_argcheck(L, lua_istable(L, -1), 1, "a class without methods");
+  return 1;
+}
+
 static void new_runtime(lua_State *L) {
   rt *r = lua_newuserdatauv(L, sizeof *r, 0);
   int rc;
@@ -106,6 +117,8 @@ static void new_runtime(lua_State *L) {
   guest_open(L, r);
   numeric_open(L);
   lua_setfield(L, -2, "numeric");
+  lua_pushcfunction(L, l_methods);
+  lua_setfield(L, -2, "methods");
   lua_pushliteral(L, NEAP_VERSION);
   lua_setfield(L, -2, "version");
 }

@@ -1,10 +1,12 @@
 /*
-** queue.c -- bounded queues between tasks. User value 1 is a ring of items in
-** a table of `size` slots, 2 the error given to close.
+** queue.c -- bounded queues between tasks: neap.queue, lifo, priority_queue.
+** User values 1 and 3 are the store's, 2 is the error given to close.
 **
 ** Q1  Getters wait only while the queue is empty, putters only while it is
 **     full; never both, except that capacity 0 hands over directly.
 ** Q2  The item of a waiting putter is argument 2 of its suspended call.
+** Q3  An item that cannot be compared with the others goes back to its putter
+**     as an error; it was never in the queue.
 */
 #include <math.h>
 
@@ -12,84 +14,79 @@
 #include "core/options.h"
 #include "core/park.h"
 #include "core/select.h"
+#include "core/store.h"
 #include "core/sync.h"
 
 typedef struct queue {
   list getters, putters, joiners;
+  store items;
   lua_Integer capacity; /* LUA_MAXINTEGER: none */
-  unsigned head, n, size;
   lua_Integer unfinished;
   int closed, has_error, discarded;
+  int broken; /* closed because the last consumer has gone */
 } queue;
 
 static queue *check_queue(lua_State *L, int idx) {
   return lx_check(L, rt_of(L), idx, CLASS_QUEUE);
 }
 
-/* neap.queue(capacity) */
-static int l_queue_new(lua_State *L) {
+static queue *new_queue(lua_State *L, enum store_order order) {
   double cap = luaL_checknumber(L, 1);
   queue *q;
 
   luaL_argcheck(L, cap >= 0 && (cap == floor(cap)), 1,
                 "a capacity must be a whole number from 0 on, or math.huge");
-  q = lx_new(L, rt_of(L), CLASS_QUEUE, sizeof *q, 2);
+  q = lx_new(L, rt_of(L), CLASS_QUEUE, sizeof *q, 3);
   list_init(&q->getters);
   list_init(&q->putters);
   list_init(&q->joiners);
   q->capacity = cap > 1e15 ? LUA_MAXINTEGER : (lua_Integer)cap;
+  q->items.order = (unsigned char)order;
   lua_newtable(L);
   lua_setiuservalue(L, -2, 1);
+  return q;
+}
+
+/* neap.queue(capacity) */
+static int l_queue_new(lua_State *L) {
+  new_queue(L, STORE_FIFO);
   return 1;
 }
 
-/* --- the ring; the queue is at index `qi` --- */
-
-static void ring_grow(lua_State *L, queue *q, int qi) {
-  unsigned size = q->size ? q->size * 2 : 8, i;
-
-  lua_createtable(L, (int)size, 0);
-  lua_getiuservalue(L, qi, 1);
-  for (i = 0; i < q->n; i++) {
-    lua_rawgeti(L, -1, (q->head + i) % q->size + 1);
-    lua_rawseti(L, -3, i + 1);
-  }
-  lua_pop(L, 1);
-  lua_setiuservalue(L, qi, 1);
-  q->head = 0;
-  q->size = size;
+/* neap.lifo(capacity) */
+static int l_lifo_new(lua_State *L) {
+  new_queue(L, STORE_LIFO);
+  return 1;
 }
 
-static void ring_put(lua_State *L, queue *q, int qi, int item) {
-  if (q->n == q->size) ring_grow(L, q, qi);
-  lua_getiuservalue(L, qi, 1);
-  lua_pushvalue(L, item);
-  lua_rawseti(L, -2, (q->head + q->n) % q->size + 1);
-  lua_pop(L, 1);
-  q->n++;
-}
-
-static void ring_push_first(lua_State *L, queue *q, int qi) {
-  lua_getiuservalue(L, qi, 1);
-  lua_rawgeti(L, -1, q->head + 1);
-  lua_pushnil(L);
-  lua_rawseti(L, -3, q->head + 1);
-  lua_remove(L, -2);
-  q->head = (q->head + 1) % q->size;
-  q->n--;
+/* neap.priority_queue(capacity [, less]) */
+static int l_priority_queue_new(lua_State *L) {
+  if (!lua_isnoneornil(L, 2)) lx_check_callable(L, 2);
+  lua_settop(L, 2);
+  new_queue(L, STORE_SMALLEST);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 3, 3);
+  return 1;
 }
 
 /* --- put --- */
 
-static int closed(lua_State *L, const char *what) {
+static int closed(lua_State *L, const queue *q, const char *what) {
+  if (q->broken)
+    return fault_error(L, "broken", "%s: the last consumer has gone", what);
   return fault_error(L, "closed", "%s: the queue is closed", what);
+}
+
+static int finish_put(lua_State *L, queue *q, int status, const char *what) {
+  if (status == NEAP_ECLOSED) return closed(L, q, what);
+  if (status == NEAP_EINVAL) return lua_error(L); /* Q3: it is on top */
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 static int k_put(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
-  if (status == NEAP_ECLOSED) return closed(L, "queue:put");
-  lua_pushboolean(L, 1);
-  return 1;
+  return finish_put(L, lua_touserdata(L, 1), status, "queue:put");
 }
 
 static const neap_op op_put = {"queue:put", park_abort_listed};
@@ -102,8 +99,8 @@ static int offer(lua_State *L, queue *q, int qi, int item) {
     lua_pushvalue(L, item);
     lua_xmove(L, park_state(w), 1);
     park_wake_with(w, 0, 1);
-  } else if (q->n < q->capacity)
-    ring_put(L, q, qi, item);
+  } else if (q->items.n < q->capacity)
+    store_put(L, &q->items, qi, item);
   else
     return 0;
   q->unfinished++;
@@ -121,7 +118,7 @@ static int l_queue_put(lua_State *L) {
 
   check_item(L);
   t = park_enter(L, "queue:put");
-  if (q->closed) return closed(L, "queue:put");
+  if (q->closed) return closed(L, q, "queue:put");
   if (offer(L, q, 1, 2)) {
     lua_pushboolean(L, 1);
     return park_finish(L, 1);
@@ -135,35 +132,73 @@ static int l_queue_try_put(lua_State *L) {
   queue *q = check_queue(L, 1);
 
   check_item(L);
-  if (q->closed) return closed(L, "queue:try_put");
+  if (q->closed) return closed(L, q, "queue:try_put");
   lua_pushboolean(L, offer(L, q, 1, 2));
   return 1;
 }
 
 /* --- get --- */
 
+/* Stack: the queue, an item. */
+static int l_insert(lua_State *L) {
+  store_put(L, &((queue *)lua_touserdata(L, 1))->items, 1, 2);
+  return 0;
+}
+
+/* Move the item of a waiting putter, which is on top, into the queue; pops it.
+** 0: Q3, and the error is on top. */
+static int insert(lua_State *L, queue *q, int qi) {
+  if (q->items.order != STORE_SMALLEST) {
+    store_put(L, &q->items, qi, lua_gettop(L));
+    lua_pop(L, 1);
+    return 1;
+  }
+  lua_pushcfunction(L, l_insert);
+  lua_insert(L, -2);
+  lua_pushvalue(L, qi);
+  lua_insert(L, -2);
+  return lua_pcall(L, 2, 0, 0) == LUA_OK;
+}
+
+static void push_offered(lua_State *L, neap_wait *w) {
+  lua_State *from = park_state(w);
+
+  lua_pushvalue(from, park_item(w));
+  lua_xmove(from, L, 1);
+}
+
+/* A place is free: let a waiting putter in. */
+static void refill(lua_State *L, queue *q, int qi) {
+  while (!list_empty(&q->putters) && q->items.n < q->capacity) {
+    neap_wait *w = wait_of(list_first(&q->putters));
+    int ok;
+    push_offered(L, w);
+    ok = insert(L, q, qi);
+    if (ok) q->unfinished++;
+    node_remove(wait_node(w));
+    if (unlikely(w->who == NULL)) { /* a comparison has cancelled it */
+      if (!ok) lua_pop(L, 1);
+    } else if (ok)
+      park_wake_with(w, 0, 0);
+    else {
+      lua_xmove(L, park_state(w), 1);
+      park_wake_with(w, NEAP_EINVAL, 1);
+    }
+  }
+}
+
 /* Push the next item; 0 when there is none. Lets a waiting putter in. */
 static int take(lua_State *L, queue *q, int qi) {
-  neap_wait *w;
-  lua_State *from;
-
-  if (q->n == 0 && list_empty(&q->putters)) return 0;
-  w = list_empty(&q->putters) ? NULL : wait_of(list_first(&q->putters));
-  from = w ? park_state(w) : NULL;
-  if (q->n == 0) { /* capacity 0: from hand to hand */
-    lua_pushvalue(from, park_item(w));
-    lua_xmove(from, L, 1);
-  } else {
-    ring_push_first(L, q, qi);
-    if (w == NULL) return 1;
-    lua_pushvalue(from, park_item(w));
-    lua_xmove(from, L, 1);
-    ring_put(L, q, qi, lua_gettop(L));
-    lua_pop(L, 1);
+  luaL_checkstack(L, 8, NULL);
+  if (q->items.n > 0) {
+    store_take(L, &q->items, qi);
+    if (unlikely(!list_empty(&q->putters))) refill(L, q, qi);
+    return 1;
   }
+  if (list_empty(&q->putters)) return 0;
+  push_offered(L, wait_of(list_first(&q->putters))); /* from hand to hand */
   q->unfinished++;
-  node_remove(wait_node(w));
-  wait_wake(w, 0);
+  wait_wake(wait_of(list_shift(&q->putters)), 0);
   return 1;
 }
 
@@ -253,6 +288,19 @@ static int l_queue_iter(lua_State *L) {
 
 /* --- the end of a queue, and of its items --- */
 
+/* Close; the queue is at index 1. */
+static void end(lua_State *L, queue *q, int discard) {
+  q->closed = 1;
+  if (discard) {
+    store_clear(L, &q->items, 1);
+    q->unfinished = 0;
+    q->discarded = 1;
+    sync_wake_all(&q->joiners, 0);
+  }
+  sync_wake_all(&q->putters, NEAP_ECLOSED);
+  sync_wake_all(&q->getters, NEAP_ECLOSED);
+}
+
 /* q:close([err [, {discard=true}]]) */
 static int l_queue_close(lua_State *L) {
   static const char *const names[] = {"discard", NULL};
@@ -271,17 +319,16 @@ static int l_queue_close(lua_State *L) {
     lua_setiuservalue(L, 1, 2);
     q->has_error = 1;
   }
-  q->closed = 1;
-  if (discard) {
-    lua_newtable(L);
-    lua_setiuservalue(L, 1, 1);
-    q->head = q->n = q->size = 0;
-    q->unfinished = 0;
-    q->discarded = 1;
-    sync_wake_all(&q->joiners, 0);
-  }
-  sync_wake_all(&q->putters, NEAP_ECLOSED);
-  sync_wake_all(&q->getters, NEAP_ECLOSED);
+  end(L, q, discard);
+  return 0;
+}
+
+/* core.queue_break(q): nobody will take an item any more. */
+static int l_queue_break(lua_State *L) {
+  queue *q = check_queue(L, 1);
+
+  q->broken = 1;
+  end(L, q, 1);
   return 0;
 }
 
@@ -346,19 +393,16 @@ static const branch_kind branch_get = {"queue:on_get", get_ready, get_enter,
 static int put_ready(lua_State *L, void *object, int qi, int item) {
   queue *q = object;
 
-  if (q->closed) return closed(L, "queue:on_put");
+  if (q->closed) return closed(L, q, "queue:on_put");
   if (!offer(L, q, qi, item)) return -1;
   lua_pushboolean(L, 1);
   return 1;
 }
 
 static int put_result(lua_State *L, void *object, int qi, int rc, int n) {
-  (void)object;
   (void)qi;
   (void)n;
-  if (rc == NEAP_ECLOSED) return closed(L, "queue:on_put");
-  lua_pushboolean(L, 1);
-  return 1;
+  return finish_put(L, object, rc, "queue:on_put");
 }
 
 static void put_enter(void *object, neap_wait *w) {
@@ -380,7 +424,7 @@ static int l_queue_on_put(lua_State *L) {
 }
 
 static int l_queue__len(lua_State *L) {
-  lua_pushinteger(L, check_queue(L, 1)->n);
+  lua_pushinteger(L, check_queue(L, 1)->items.n);
   return 1;
 }
 
@@ -394,7 +438,12 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg metas[] = {{"__len", l_queue__len}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"queue", l_queue_new}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"queue", l_queue_new},
+    {"lifo", l_lifo_new},
+    {"priority_queue", l_priority_queue_new},
+    {"queue_break", l_queue_break},
+    {NULL, NULL}};
 
 void queue_open(lua_State *L, rt *r);
 

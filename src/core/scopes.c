@@ -36,25 +36,34 @@ static int k_joined(lua_State *L, int status, lua_KContext ctx) {
   return conclude(L, t, s);
 }
 
-static int k_closed(lua_State *L, int status, lua_KContext ctx) {
-  scope *s = (scope *)ctx;
+/* What the body left open has been closed. If the body itself failed, its error
+** is at 3: heard first, but not before, so that closing may wait. */
+static int closed(lua_State *L, scope *s, int status, int failed) {
   task *t = task_of(L);
+  int again = status != LUA_OK && status != LUA_YIELD;
 
-  if (status != LUA_OK && status != LUA_YIELD) scope_body_failed(L, s);
+  if (failed && again) lua_insert(L, 3);
+  if (failed) scope_body_failed(L, s);
+  if (again) scope_body_failed(L, s);
   if (scope_must_join(L, t, s)) return park(L, t, &t->wait, &op_join, k_joined);
   return conclude(L, t, s);
 }
 
+static int k_closed(lua_State *L, int status, lua_KContext ctx) {
+  return closed(L, (scope *)ctx, status, 0);
+}
+
+static int k_closed_after_error(lua_State *L, int status, lua_KContext ctx) {
+  return closed(L, (scope *)ctx, status, 1);
+}
+
 static int k_body(lua_State *L, int status, lua_KContext ctx) {
   scope *s = (scope *)ctx;
+  int failed = status != LUA_OK && status != LUA_YIELD;
+  lua_KFunction k = failed ? k_closed_after_error : k_closed;
 
-  if (status != LUA_OK && status != LUA_YIELD) {
-    scope_body_failed(L, s);
-    lua_settop(L, 2);
-  }
-  if (scope_push_closers(L, s))
-    return k_closed(L, lua_pcallk(L, 1, 0, 2, ctx, k_closed), ctx);
-  return k_closed(L, LUA_OK, ctx);
+  if (!scope_push_closers(L, s)) return k(L, LUA_OK, ctx);
+  return k(L, lua_pcallk(L, 1, 0, 2, ctx, k), ctx);
 }
 
 #define PASS 1    /* the scope is the first argument of fn */
@@ -420,12 +429,15 @@ static const luaL_Reg metas[] = {{"__newindex", l_scope__newindex},
                                  {"__tostring", l_scope__tostring},
                                  {NULL, NULL}};
 
-/* core.close_with_scope(object): see scope_add_closer. */
+/* core.close_with_scope(object): see scope_add_closer. Outside of tasks there
+** is no scope, and nothing is done. */
 static int l_close_with_scope(lua_State *L) {
-  task *t = park_enter(L, "neap.gen");
+  task *t = task_of(L);
 
   luaL_checkany(L, 1);
-  scope_add_closer(L, scope_for_spawn(L, t), 1);
+  if (t == NULL) t = rt_of(L)->current; /* inside a plain coroutine */
+  if (t != NULL && !(t->flags & T_ENDING))
+    scope_add_closer(L, scope_for_spawn(L, t), 1);
   return 0;
 }
 

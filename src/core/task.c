@@ -226,27 +226,37 @@ static int k_children(lua_State *L, int status, lua_KContext ctx) {
   return conclude(L, t, own_scope(t), 1);
 }
 
-static int k_closed(lua_State *L, int status, lua_KContext ctx) {
-  task *t = (task *)ctx;
+/* As in scopes.c; the error of a body that failed is at 2. */
+static int closed(lua_State *L, task *t, int status, int failed) {
   scope *own = own_scope(t);
+  int again = status != LUA_OK && status != LUA_YIELD;
 
-  if (status != LUA_OK && status != LUA_YIELD) scope_body_failed(L, own);
+  if (failed && again) lua_insert(L, 2);
+  if (failed) scope_body_failed(L, own);
+  if (again) scope_body_failed(L, own);
   if (scope_must_join(L, t, own)) return park(L, t, &t->wait, &op_join, k_children);
   return conclude(L, t, own, 1);
 }
 
+static int k_closed(lua_State *L, int status, lua_KContext ctx) {
+  return closed(L, (task *)ctx, status, 0);
+}
+
+static int k_closed_after_error(lua_State *L, int status, lua_KContext ctx) {
+  return closed(L, (task *)ctx, status, 1);
+}
+
 static int k_body(lua_State *L, int status, lua_KContext ctx) {
   task *t = (task *)ctx;
-  int ok = status == LUA_OK || status == LUA_YIELD;
+  int failed = status != LUA_OK && status != LUA_YIELD;
+  lua_KFunction k = failed ? k_closed_after_error : k_closed;
   scope *own = own_scope(t);
 
   if (unlikely(own == NULL && t->current != t->owner))
     own = scope_of_task(t); /* a memory error left scopes open */
-  if (own == NULL) return conclude(L, t, NULL, ok);
-  if (!ok) scope_body_failed(L, own);
-  if (scope_push_closers(L, own))
-    return k_closed(L, lua_pcallk(L, 1, 0, 1, ctx, k_closed), ctx);
-  return k_closed(L, LUA_OK, ctx);
+  if (own == NULL) return conclude(L, t, NULL, !failed);
+  if (!scope_push_closers(L, own)) return k(L, LUA_OK, ctx);
+  return k(L, lua_pcallk(L, 1, 0, 1, ctx, k), ctx);
 }
 
 static int task_main(lua_State *L);
