@@ -59,7 +59,7 @@ static uint64_t shuffle_next(neap_loop *l) {
 static ready *ready_pop(neap_loop *l) {
   ready **at = &l->head, *item;
 
-  if (unlikely(l->shuffle)) { /* one of the first sixteen */
+  if (unlikely(l->shuffle) && *at != NULL) { /* one of the first sixteen */
     unsigned n = (unsigned)(shuffle_next(l) >> 60);
     while (n-- > 0 && *at != NULL && (*at)->next != NULL) at = &(*at)->next;
   }
