@@ -3,7 +3,7 @@ local shell = require "spec.support.shell"
 describe("docs/model.md", function()
   local stated, cited = {}, {}
   for name in shell.read("docs/model.md"):gmatch "\n%- %*%*(%u%d+)%*%*" do stated[name] = true end
-  for file in shell.check("ls spec/task/*_spec.lua spec/emitter_spec.lua"):gmatch "[^\n]+" do
+  for file in shell.check("ls spec/task/*_spec.lua spec/emitter/*_spec.lua"):gmatch "[^\n]+" do
     for sentence in shell.read(file):gmatch 'it%("(.-)", ' do
       local names = sentence:match "%(([%u%d, ]+)%)"
       for name in (names or ""):gmatch "%u%d+" do

@@ -185,17 +185,18 @@ describe("a wait where Lua can suspend", function()
     local got, note = run.journal()
     local task = neap.spawn(function()
       coroutine.wrap(function()
-        local _ <close> = neap.defer(function()
-          neap.sleep(1)
-          note "inner cleaned"
-        end)
-        neap.sleep(100)
+        local _ <close> = setmetatable({}, { __close = function() note "closed" end })
+        local ok, err = pcall(neap.sleep, 100)
+        note(not ok and err.reason)
+        neap.shield(5, neap.sleep, 1)
+        note "cleaned"
+        error(err, 0)
       end)()
     end)
     neap.sleep(1)
-    task:cancel()
+    task:cancel "enough"
     task:join()
-    assert.are.same({ "inner cleaned" }, got)
+    assert.are.same({ "enough", "cleaned", "closed" }, got)
     assert.are.equal("cancelled", task:status())
   end))
 
@@ -221,7 +222,8 @@ describe("the coroutine of a task", function()
         co = coroutine.running()
         neap.sleep(0)
         local item = q:get()
-        return item, neap.sleep(1), q:get { timeout = 5 }
+        assert.are.equal(0, select("#", neap.sleep(1)))
+        return item, q:get { timeout = 5 }
       end)
       neap.checkpoint()
       for _ = 1, 3 do how(co, "stray", "values") end
