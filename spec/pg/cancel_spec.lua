@@ -83,14 +83,18 @@ describe("a task that is cancelled", function()
           s:spawn(db.batch, db, function(b) b:query "select 1" end),
           s:spawn(db.exec_many, db, "select $1::int", { { 1 } }),
         }
-        neap.checkpoint()
+        server.eventually("they wait", function()
+          return db:stats().waiting == 6
+        end)
         for _, task in ipairs(tasks) do
           task:cancel()
           task:join()
         end
         assert.are.equal(0, db:stats().waiting)
         local last = s:spawn(db.value, db, "select 7")
-        neap.checkpoint()
+        server.eventually("it waits", function()
+          return db:stats().waiting == 1
+        end)
         held:release()
         assert.are.equal(7, last:await())
       end)

@@ -129,7 +129,7 @@ describe("max_pipeline", function()
     end))
 
   it("bounds a lane; the rest waits in order", server.with(
-    { max = 1, max_pipeline = 3 }, function(db)
+    { max = 1, max_pipeline = 3, run = { order = true } }, function(db)
       local order = {}
       db:value("select $1::int", 0)
       neap.map(numbers(50), function(i)

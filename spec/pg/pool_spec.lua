@@ -33,8 +33,8 @@ describe("a pool that is exhausted", function()
       assert.are.equal(4, db:stats().timeouts)
     end))
 
-  it("serves those who wait in their order", server.with({ max = 1 },
-    function(db)
+  it("serves those who wait in their order", server.with(
+    { max = 1, run = { order = true } }, function(db)
       local order = {}
       db:value("select $1::int", 0)
       local held = db:acquire()
@@ -257,7 +257,7 @@ describe("hooks", function()
             assert.are.equal("hooked", conn:value "show application_name")
           end
         end)
-        assert.are.equal(db:stats().connects, count)
+        assert.is_true(count <= db:stats().connects)
         do
           local conn <close> = db:acquire()
           conn:exec "set application_name = 'mine'"
@@ -342,7 +342,9 @@ describe("closing", function()
           conn:release()
           return v
         end)
-        neap.checkpoint()
+        server.eventually("they wait", function()
+          return db:stats().waiting == 2 and working:status() == "waiting"
+        end)
         db:close()
         for _, task in ipairs { waiting, claiming } do
           local ok, err = task:await()
@@ -363,7 +365,7 @@ describe("closing", function()
     local db = pg.connect(dsn, { max = 2 })
     neap.scope(function(s)
       local stuck = s:spawn(pcall, db.query, db, "select pg_sleep(60)")
-      neap.checkpoint()
+      server.busy_backend(db, "select pg_sleep(60)%")
       db:close { timeout = 0.02 }
       local ok, err = stuck:await()
       assert.is_false(ok)
@@ -381,7 +383,9 @@ describe("closing", function()
     local conn = db:acquire()
     neap.scope(function(s)
       local waiting = s:spawn(db.value, db, "select 5")
-      neap.checkpoint()
+      server.eventually("it waits", function()
+        return db:stats().waiting == 1
+      end)
       s:spawn(function() conn:release() end)
       assert.is_true(db:drain())
       assert.are.equal(5, waiting:await())

@@ -100,7 +100,7 @@ void fault_push_pool_timeout(lua_State *L, const pool *p, int64_t limit_ns) {
                "no connection within %g s: %d of at most %d open, %d of them "
                "held, %d idle, %d connecting; %u waiting",
                (double)limit_ns / 1e9, open, p->cfg.max + p->cfg.overflow, leased, idle,
-               p->dialling, p->nqueue + p->nclaims);
+               p->dialling, p->nqueue + p->nclaims + p->nfollow);
   if (p->connect_error.kind[0] && p->dial_failures > 0)
     snprintf(text + n, sizeof text - (size_t)n, "; last connect error: %s",
              p->connect_error.text);
@@ -109,7 +109,7 @@ void fault_push_pool_timeout(lua_State *L, const pool *p, int64_t limit_ns) {
   set_int(L, "idle", idle);
   set_int(L, "in_use", open - idle);
   set_int(L, "connecting", p->dialling);
-  set_int(L, "waiting", (lua_Integer)(p->nqueue + p->nclaims));
+  set_int(L, "waiting", (lua_Integer)(p->nqueue + p->nclaims + p->nfollow));
   set_true(L, "safe_to_retry");
   if (p->connect_error.kind[0] && p->dial_failures > 0) {
     fault_push_connect(L, &p->connect_error);

@@ -237,7 +237,7 @@ static int l_pool_stats(lua_State *L) {
   set(L, "idle", idle);
   set(L, "in_use", (uint64_t)open - idle);
   set(L, "connecting", (uint64_t)p->dialling);
-  set(L, "waiting", p->nqueue + p->nclaims);
+  set(L, "waiting", p->nqueue + p->nclaims + p->nfollow);
   set(L, "max", (uint64_t)p->cfg.max);
   set(L, "min", (uint64_t)p->cfg.min);
   set(L, "queries", s->queries);
@@ -306,6 +306,7 @@ static int l_pool_drain(lua_State *L) {
   drain_wait *d;
 
   if (p == NULL) return lua_pushboolean(L, 1), 1;
+  query_reclaim(p);
   pool_drain(p);
   if (!lua_toboolean(L, 3)) pool_refuse(p);
   if (pool_quiet(p)) return lua_pushboolean(L, 1), 1;

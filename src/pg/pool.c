@@ -319,7 +319,7 @@ int pool_start(pool *p) {
 
 int pool_quiet(const pool *p) {
   return list_empty((list *)&p->busy) && list_empty((list *)&p->leased) &&
-         p->nqueue == 0 && p->nclaims == 0 && p->jobs == 0;
+         p->nclaims == 0 && p->live == 0 && p->jobs == 0;
 }
 
 void pool_drain(pool *p) {

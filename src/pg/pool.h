@@ -59,6 +59,8 @@ struct pool {
   list all, idle, busy, leased;
   list queue, claims; /* P2 */
   unsigned nqueue, nclaims;
+  unsigned nfollow; /* those who wait for another's description */
+  unsigned live;    /* queries in anybody's hands */
   uint64_t seq;
   list stmts;
   unsigned nstmts;

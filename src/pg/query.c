@@ -45,6 +45,7 @@ query *query_new(pool *p) {
   args_reset(&q->args);
   q->pool = p;
   q->refs = 1;
+  p->live++;
   q->flags = QF_WAITED;
   q->deadline = q->acquire_by = INT64_MAX;
   q->timer.fire = on_limit;
@@ -71,6 +72,7 @@ void query_unref(query *q) {
   args_shrink(&q->args);
   q->next = p->free; /* wait.flags stays: the core reads it after abort() */
   p->free = q;
+  if (--p->live == 0) pool_rest(p);
 }
 
 void query_free_all(pool *p) {
@@ -87,6 +89,7 @@ void query_free_all(pool *p) {
     base_free(k);
   }
   p->free = p->guard = NULL;
+  p->live = 0;
 }
 
 void query_set_stmt(query *q, stmt *s) {
@@ -104,7 +107,12 @@ void query_stop_leading(query *q) {
     query_finish(container_of(n, query, link), RC_AGAIN);
 }
 
+static void leave_followers(query *q) {
+  if (q->state == Q_FOLLOWING) q->pool->nfollow--;
+}
+
 void query_follow(query *q) {
+  q->pool->nfollow++;
   q->state = Q_FOLLOWING;
   q->flags |= QF_FOLLOWED;
   list_append(&q->stmt->followers, &q->link);
@@ -113,6 +121,7 @@ void query_follow(query *q) {
 
 void query_finish(query *q, int rc) {
   neap_->timer_stop(q->pool->loop, &q->timer);
+  leave_followers(q);
   q->state = Q_DONE;
   q->rc = rc;
   if (q->flags & QF_INTERNAL) {
@@ -133,6 +142,7 @@ static void withdraw(query *q) {
     break;
   case Q_FOLLOWING:
   case Q_PENDING:
+    leave_followers(q);
     node_remove(&q->link);
     query_stop_leading(q);
     query_unref(q);
