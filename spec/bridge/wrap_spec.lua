@@ -1,5 +1,6 @@
 local neap = require "neap"
 local run = require "spec.support.run"
+local test = require "neap.test"
 local raises = run.raises
 
 --- A function that calls back a second later with what it was given.
@@ -136,6 +137,17 @@ describe("neap.wrap", function()
     assert.are.equal("in time", neap.timeout(2, wrapped))
     assert.are.equal(1, cancelled)
   end))
+
+  it("may be cancelled at each wait, one after another", function()
+    local waits = test.run({ clock = "virtual" }, function()
+      return test.cancel_sweep(function()
+        local wrapped = neap.wrap(later)
+        assert(wrapped(1) == 1)
+        neap.gather(function() return wrapped(2) end, function() return wrapped(3) end)
+      end)
+    end)
+    assert.is_true(waits >= 4, waits)
+  end)
 
   it("reports a request that fails to be cancelled", run(function(reports)
     local request = { cancel = function() error("cannot", 0) end }

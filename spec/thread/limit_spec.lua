@@ -1,6 +1,7 @@
 local jobs = require "spec.thread.jobs"
 local neap = require "neap"
 local run = require "spec.support.run"
+local test = require "neap.test"
 local raises, journal = run.raises, run.journal
 local call = neap.thread.call
 
@@ -96,6 +97,7 @@ describe("cancelling a call", function()
     neap.thread.limit(1)
     local first, second, third = pass(gate, "a"), pass(gate, "b"), pass(gate, "c")
     gate:expect "a"
+    assert.is_truthy(neap.dump():find("in neap.thread.call (in line)", 1, true))
     second:cancel()
     second:join()
     assert.are.equal("cancelled", second:status())
@@ -148,6 +150,20 @@ describe("cancelling a call", function()
     gate:open(1)
     assert.are.same({ false, "late" }, { task:await() })
   end))
+
+  it("may come at each wait, one after another", function()
+    local was = neap.thread.limit(1)
+    local waits = test.run({ timeout = 30 }, function()
+      return test.cancel_sweep(function()
+        local a, b = neap.gather(
+          function() return call("return ...", { 1 }) end,
+          function() return call("return ...", 2) end)
+        assert(a[1] + b == call("return ...", 3))
+      end)
+    end)
+    assert.is_true(waits >= 4, waits)
+    assert.are.equal(1, neap.thread.limit(was))
+  end)
 
   it("may come for many at once, at any time", gated(function()
     neap.thread.limit(3)

@@ -75,6 +75,7 @@ static void run_call(neap_work *work) { /* on a pool thread */
 }
 
 static void on_call_done(neap_work *work, int rc);
+static const neap_op op_call, op_line;
 
 static int start(call *c) {
   struct threads *h = c->r->threads;
@@ -90,6 +91,7 @@ static int start(call *c) {
   }
   h->running++;
   body_pin(&c->body);
+  c->wait.op = &op_call;
   return 0;
 }
 
@@ -166,6 +168,7 @@ static int abort_call(neap_wait *w) {
 }
 
 static const neap_op op_call = {WHAT, abort_call};
+static const neap_op op_line = {WHAT " (in line)", abort_call};
 
 /* Raise the error of the thread, with both tracebacks. Stack: error,
 ** traceback or nothing. */
@@ -318,11 +321,12 @@ static int l_thread_call(lua_State *L) {
                    PARCEL_REFUSE))
     return fault_error(L, "invalid", WHAT ": %s", lua_tostring(L, -1));
   lua_settop(L, 1); /* H3 */
-  if (h->running >= h->limit)
+  if (h->running >= h->limit) {
+    c->wait.op = &op_line;
     list_append(&h->waiting, wait_node(&c->wait));
-  else if ((rc = start(c)) < 0)
+  } else if ((rc = start(c)) < 0)
     return luaL_error(L, WHAT ": %s", uv_strerror(rc));
-  return park(L, t, &c->wait, &op_call, k_call);
+  return park(L, t, &c->wait, c->wait.op, k_call);
 }
 
 /* --- the limit --- */
