@@ -1,0 +1,114 @@
+local neap = require "neap"
+local page = require "spec.support.page"
+local run = require "spec.support.run"
+local shell = require "spec.support.shell"
+
+local PAGES <const> = { "docs/tasks.md", "docs/primitives.md", "docs/emitter.md" }
+
+--- The names of an object's methods, without metamethods.
+local function methods(object)
+  local meta, names = debug.getmetatable(object), {}
+  local index = meta.__index
+  if type(index) == "function" then -- one that also knows fields
+    index = select(2, debug.getupvalue(index, 2))
+  end
+  for name in pairs(index) do
+    if not name:find "^__" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+--- One object of each class, under the name that the pages give it.
+local function objects()
+  local em, lock, semaphore = neap.emitter(), neap.lock(), neap.semaphore(1)
+  local scope
+  neap.scope(function(s) scope = s end)
+  local guard = lock:acquire()
+  guard:release()
+  return {
+    task = neap.current(), s = scope, future = neap.future(), event = neap.event(),
+    lock = lock, semaphore = semaphore, guard = guard, condition = neap.condition(),
+    barrier = neap.barrier(1), rwlock = neap.rwlock(), queue = neap.queue(1),
+    em = em, handle = em:on("x", print),
+  }
+end
+
+for _, path in ipairs(PAGES) do
+  describe(path, function()
+    for _, block in ipairs(page.blocks(path)) do
+      it("runs, and prints what it says, in line " .. block.line, function()
+        local printed, said = page.run(path, block)
+        assert.same(said, printed)
+      end)
+    end
+
+    it("declares no name that is not there", run(function()
+      local there = objects()
+      for name in pairs(page.headings(path)) do
+        local value
+        if name:find "^neap" then
+          value = neap
+          for part in name:gmatch "%.([%w_]+)" do value = value and value[part] end
+        elseif name:find ":" then
+          local object, method = name:match "^(.-):(.*)$"
+          assert.is_truthy(there[object], name)
+          value = there[object][method]
+        else
+          value = true -- a field
+        end
+        assert.is_truthy(value, name)
+      end
+    end))
+  end)
+end
+
+describe("the pages of the core", function()
+  it("have a heading for every method", run(function()
+    local headings = {}
+    for _, path in ipairs(PAGES) do
+      for name in pairs(page.headings(path)) do headings[name] = true end
+    end
+    for object, value in pairs(objects()) do
+      for _, name in ipairs(methods(value)) do
+        assert.is_truthy(headings[object .. ":" .. name], object .. ":" .. name)
+      end
+    end
+  end))
+end)
+
+describe("types/neap/core.d.lua", function()
+  local CLASS <const> = {
+    task = "Task", s = "Scope", future = "Future", event = "Event", lock = "Lock",
+    semaphore = "Semaphore", guard = "Guard", condition = "Condition", barrier = "Barrier",
+    rwlock = "RWLock", queue = "Queue", em = "Emitter", handle = "Listener",
+  }
+  local text = shell.read "types/neap/core.d.lua"
+
+  it("is Lua", function() assert(load(text)) end)
+
+  it("has every method", run(function()
+    for object, value in pairs(objects()) do
+      for _, name in ipairs(methods(value)) do
+        local line = ("\nfunction %s:%s("):format(CLASS[object], name)
+        assert.is_truthy(text:find(line, 1, true), line)
+      end
+    end
+  end))
+
+  it("has every function that a page declares, and none that is not there", function()
+    for _, path in ipairs(PAGES) do
+      for name in pairs(page.headings(path)) do
+        if name:find "^neap%." then
+          assert.is_truthy(text:find("function " .. name .. "(", 1, true)
+            or text:find("---@field " .. name:match "^neap%.(.*)", 1, true), name)
+        end
+      end
+    end
+    for name in text:gmatch "\nfunction neap%.([%w_.]+)%(" do
+      local value = neap
+      for part in name:gmatch "[%w_]+" do value = value and value[part] end
+      assert.is_truthy(value, name)
+    end
+  end)
+end)
