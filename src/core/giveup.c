@@ -146,7 +146,7 @@ static void drop_ready_tasks(neap_loop *l) {
   ready **at = &l->head;
 
   while (*at != NULL)
-    if ((*at)->kind == READY_TASK)
+    if ((*at)->kind != READY_CO)
       *at = (*at)->next;
     else
       at = &(*at)->next;

@@ -241,6 +241,7 @@ static int k_yielded(lua_State *L, int status, lua_KContext ctx) {
 }
 
 int park_yield(lua_State *L, task *t, int nresults) {
+  if (unlikely(t->owner->r->loop.shuffle)) t->kind = READY_YIELDED;
   t->L = L;
   t->state = TASK_READY;
   ready_push(&t->owner->r->loop, (ready *)(void *)t);

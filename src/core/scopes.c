@@ -138,10 +138,11 @@ static int64_t after(lua_State *L, int64_t ns) {
   return loop_after(&rt_of(L)->loop, ns);
 }
 
-/* A time on the loop's clock, given in seconds. */
+/* A time on the loop's clock, given in seconds; neap.now() comes back as it
+** was. */
 static int64_t time_at(double at) {
   if (at > 9e9) return INT64_MAX;
-  return at < 0 ? 0 : (int64_t)ceil(at * 1e9);
+  return at < 0 ? 0 : (int64_t)(at * 1e9 + 0.5);
 }
 
 /* nil and math.huge mean no limit. */

@@ -310,6 +310,7 @@ static void resume(rt *r, task *t, lua_State *from) {
       lua_pop(L, nres);
       t->L = L;
       t->state = TASK_READY;
+      if (r->loop.shuffle) t->kind = READY_YIELDED;
       ready_push(&r->loop, (ready *)(void *)t);
     }
   } else if (unlikely(status != LUA_OK))

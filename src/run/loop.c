@@ -56,13 +56,23 @@ static uint64_t shuffle_next(neap_loop *l) {
   return x * 2685821657736338717u;
 }
 
+/* One of the first sixteen. Who has let the others run once (sleep(0)) waits
+** until it is the first. */
+static ready **shuffled(neap_loop *l) {
+  ready **at = &l->head, **chosen = at;
+  unsigned n = (unsigned)(shuffle_next(l) >> 60);
+
+  while (n-- > 0 && (*at)->next != NULL) {
+    at = &(*at)->next;
+    if ((*at)->kind != READY_YIELDED) chosen = at;
+  }
+  return chosen;
+}
+
 static ready *ready_pop(neap_loop *l) {
   ready **at = &l->head, *item;
 
-  if (unlikely(l->shuffle) && *at != NULL) { /* one of the first sixteen */
-    unsigned n = (unsigned)(shuffle_next(l) >> 60);
-    while (n-- > 0 && *at != NULL && (*at)->next != NULL) at = &(*at)->next;
-  }
+  if (unlikely(l->shuffle) && *at != NULL) at = shuffled(l);
   if ((item = *at) == NULL) return NULL;
   if ((*at = item->next) == NULL) l->tail = at;
   return item;
@@ -80,7 +90,10 @@ void loop_drain(neap_loop *l) {
     l->switches++;
     if (likely(item->kind == READY_TASK))
       l->run_task(l, item);
-    else
+    else if (item->kind == READY_YIELDED) {
+      item->kind = READY_TASK;
+      l->run_task(l, item);
+    } else
       co_run((neap_co *)(void *)item);
     if ((++n & 31) == 0 && (int64_t)uv_hrtime() - start > LOOP_SLICE_NS) break;
   }

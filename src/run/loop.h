@@ -19,7 +19,10 @@
 ** R3  `timers` is the number of deadlines that count, tasks' sleeps among them.
 ** R4  With an empty queue, counted == 0 and timers == 0 nobody is ever woken.
 */
-enum ready_kind { READY_TASK = 1, READY_CO = 2, READY_CHOICE = 3 };
+enum ready_kind {
+  READY_TASK = 1, READY_CO, READY_CHOICE,
+  READY_YIELDED /* a task that lets the others run first; when shuffling */
+};
 
 /* The common head of everything that can stand in the queue: a task of the
 ** core and a neap_co begin with these fields. A choice (core/select.c) never
