@@ -277,7 +277,7 @@ describe("neap.scope", function()
 end)
 
 describe("neap.scope{errors=\"group\"}", function()
-  it("raises all failures in one fault, in order (S12)", run(function(reports)
+  it("raises all failures in one fault, in order (S12)", run({ order = true }, function(reports)
     local err = raises("group", neap.scope, { errors = "group" }, function(s)
       s:spawn(error, { kind = "a" })
       s:spawn(error, { kind = "b" })
