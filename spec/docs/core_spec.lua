@@ -77,6 +77,36 @@ describe("the pages of the core", function()
   end))
 end)
 
+--- The options in the table below a heading.
+local function options(path, name)
+  local text = shell.read(path)
+  local _, at = text:find("## `" .. name .. "([opts", 1, true)
+  local section, list = text:sub(at, (text:find("\n#", at, true) or 0) - 1), {}
+  for option in section:gmatch "\n| `([%w_]+)" do list[#list + 1] = option end
+  return list
+end
+
+describe("the tables of options", function()
+  local TABLES <const> = {
+    ["neap.run"] = "docs/tasks.md", ["neap.scope"] = "docs/tasks.md",
+    ["neap.supervisor"] = "docs/tasks.md", ["neap.emitter"] = "docs/emitter.md",
+  }
+  for name, path in pairs(TABLES) do
+    it("have options that " .. name .. " knows", function()
+      local list = options(path, name)
+      assert.is_true(#list > 1)
+      for _, option in ipairs(list) do
+        local fn = neap[name:match "%.(.*)$"]
+        local ok, err = pcall(fn, { [option] = {} }, print) -- no option is a table
+        assert.is_false(ok)
+        assert.are.equal("invalid", err.kind)
+        assert.is_truthy(err.message:find("option '" .. option .. "' must", 1, true),
+          err.message)
+      end
+    end)
+  end
+end)
+
 describe("types/neap/core.d.lua", function()
   local CLASS <const> = {
     task = "Task", s = "Scope", future = "Future", event = "Event", lock = "Lock",
