@@ -179,7 +179,6 @@ function Scope:cancel(reason) end
 ---@field strategy? "one_for_one"|"one_for_all"|"rest_for_one"
 ---@field max_restarts? integer  3 if absent
 ---@field within? number         seconds, 5 if absent
----@field name? string
 
 --- A scope whose children fail alone, and may be started again. Raises the
 --- failure that was one too many.
