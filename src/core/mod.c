@@ -35,9 +35,9 @@ static int l_rt__gc(lua_State *L) {
 
   if (!r->uv_ready) return 0;
   r->uv_ready = 0;
-  task_free_scopes(L, r);
   if (r->guest != NULL) guest_stop(r);
   loop_fini(&r->loop);
+  task_free_scopes(L, r); /* not before: a last callback may wake a task */
   thread_fini(r);
   guest_fini(r);
   base_free(r->slots);
