@@ -402,8 +402,6 @@ static void push_timeout(lua_State *L, scope *s) {
                   s->blocked_in ? s->blocked_in : "");
   fault_push(L, "timeout", NULL, lua_tostring(L, -1));
   lua_remove(L, -2);
-  lua_pushboolean(L, 1);
-  lua_setfield(L, -2, "safe_to_retry");
 }
 
 static void push_failures(lua_State *L, scope *s, int timed_out) {
