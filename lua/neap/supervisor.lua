@@ -39,13 +39,21 @@ function Supervisor:cancel(reason)
 end
 
 --- More restarts than allowed: the supervisor itself fails.
-local function exhausted(self, err)
+local function exhausted(self, out)
   local now, times = core.now(), rawget(self, "times")
   times[#times + 1] = now
   while times[1] and times[1] < now - rawget(self, "within") do
     table.remove(times, 1)
   end
   if #times <= rawget(self, "max_restarts") then return false end
+  local err = out[2]
+  if out[1] then
+    err = core.fault.new {
+      kind = "broken",
+      message = "neap.supervisor: a child that returns was started more than " ..
+        rawget(self, "max_restarts") .. " times again",
+    }
+  end
   rawset(self, "failure", { err })
   self:cancel("too many restarts")
   return true
@@ -113,7 +121,7 @@ local function keep(self, child)
         if out[1] then return table.unpack(out, 2, out.n) end
         return
       end
-      if exhausted(self, out[2]) then return end
+      if exhausted(self, out) then return end
       restart(self, child)
     end
     core.checkpoint()
