@@ -6,7 +6,7 @@
 
 local script = {}
 
----@class neap.pg.Statement
+---@class neap.pg.script.Statement
 ---@field text string
 ---@field line integer       of its first word
 ---@field first_word string  in lower case
@@ -96,7 +96,7 @@ end
 
 --- Cut a script into its statements; comments between them fall away.
 ---@param text string
----@return neap.pg.Statement[]
+---@return neap.pg.script.Statement[]
 function script.split(text)
   local found, state = {}, fresh()
   local at, line, counted = 1, 1, 1
