@@ -260,9 +260,14 @@ static const char *sqlstate_in(const char *text) {
   return NULL;
 }
 
-/* Keep why it failed and give up the attempt. */
+static void end_attempt(conn *c) {
+  PQfinish(c->pg);
+  c->pg = NULL;
+}
+
+/* Keep what libpq says and give up the attempt. */
 static void refused(conn *c) {
-  const char *text = c->pg ? PQerrorMessage(c->pg) : "out of memory";
+  const char *text = PQerrorMessage(c->pg);
   const char *state = sqlstate_in(text), *code;
   char what[320], sqlstate[6];
 
@@ -271,7 +276,7 @@ static void refused(conn *c) {
     snprintf(what, sizeof what, "%s", state + 7);
     what[strcspn(what, "\n")] = '\0';
     note(c, "pg", sqlstate, "could not connect to %s: %s", what);
-  } else if (c->pg != NULL && PQconnectionNeedsPassword(c->pg)) {
+  } else if (PQconnectionNeedsPassword(c->pg)) {
     note(c, "pg", "28P01", "could not connect to %s: %s",
          "the server asks for a password and none was given");
   } else if ((code = errno_name(text)) != NULL) {
@@ -285,8 +290,7 @@ static void refused(conn *c) {
     const char *from = strstr(text, "failed: ");
     note(c, "io", tls, "could not connect to %s: %s", from ? from + 8 : text);
   }
-  PQfinish(c->pg);
-  c->pg = NULL;
+  end_attempt(c);
 }
 
 static int next_pass(conn *c) {
@@ -337,8 +341,11 @@ static int co_dial(neap_co *co) {
         if (co->rc == NEAP_ETIMEDOUT) {
           note(c, "timeout", NULL, "could not connect to %s: %s",
                "no answer within connect_timeout");
-          PQfinish(c->pg);
-          c->pg = NULL;
+          end_attempt(c);
+        } else if (co->rc != NEAP_ECLOSED) { /* memory, descriptors */
+          note(c, "io", neap_->error_name(co->rc),
+               "could not connect to %s: %s", neap_->error_text(co->rc));
+          end_attempt(c);
         } else
           refused(c);
       }

@@ -40,7 +40,10 @@ static int dial(pool *p) {
   int slot = free_slot(p);
   conn *c = slot < 0 ? NULL : conn_new(p, slot);
 
-  if (c == NULL) return NEAP_ENOMEM;
+  if (c == NULL) {
+    pool_no_dial(p);
+    return NEAP_ENOMEM;
+  }
   p->slots[slot] = 1;
   p->size++;
   p->dialling++;
@@ -51,9 +54,10 @@ static int dial(pool *p) {
 static void dial_for(pool *p, unsigned wanted) {
   while ((unsigned)p->dialling < wanted && may_dial(p))
     if (dial(p) < 0) break;
-  if (p->size < pool_capacity(p) && wanted > 0 && p->dial_after > 0 &&
-      neap_->now(p->loop) < p->dial_after)
-    neap_->timer_start(p->loop, &p->redial, p->dial_after);
+  if (p->size < pool_capacity(p) && pool_waiting(p) > 0 &&
+      neap_->now(p->loop) < p->dial_after &&
+      neap_->timer_start(p->loop, &p->redial, p->dial_after) < 0)
+    pool_no_dial(p);
 }
 
 void pool_fill(pool *p) {
@@ -258,6 +262,7 @@ void pool_pump(pool *p) {
     if (p->nqueue > 0) serve_shared(p);
     pool_count_dials(p);
   }
+  if (pool_waiting(p) == 0) neap_->timer_stop(p->loop, &p->redial);
   p->pumping = 0;
   neap_->body_unpin(&p->body);
 }
@@ -292,7 +297,12 @@ int pool_submit(pool *p, query *q) {
   q->state = Q_QUEUED;
   list_append(&p->queue, &q->link);
   p->nqueue++;
-  query_arm(q);
+  if (query_arm(q) < 0) {
+    pool_unqueue(p, q);
+    q->state = Q_NEW;
+    query_unref(q);
+    return RC_NOMEM;
+  }
   pool_pump(p);
   return RC_OK;
 }
@@ -308,6 +318,9 @@ void pool_again(query *q) {
 }
 
 void pool_withdraw(query *q) {
-  pool_unqueue(q->pool, q);
+  pool *p = q->pool;
+
+  pool_unqueue(p, q);
+  if (pool_waiting(p) == 0) neap_->timer_stop(p->loop, &p->redial);
 }
 

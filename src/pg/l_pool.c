@@ -78,6 +78,7 @@ static void read_config(lua_State *L, pool *p, int idx) {
 /* open(opts) -> db, not connected yet */
 int l_pool_open(lua_State *L) {
   list *conns = lua_touserdata(L, lua_upvalueindex(1));
+  handle *h;
   pool *p;
   char why[160];
   int rc;
@@ -89,9 +90,9 @@ int l_pool_open(lua_State *L) {
   lua_rawseti(L, 2, ENV_ON_CONNECT);
   lua_getfield(L, 1, "echo");
   lua_rawseti(L, 2, ENV_ECHO);
-  if ((p = pool_new(neap_->loop(L), conns)) == NULL)
+  h = handle_push(L, KIND_DB, NULL, NULL, 2);
+  if ((p = h->pool = pool_new(neap_->loop(L), conns)) == NULL)
     return luaL_error(L, "not enough memory");
-  handle_push(L, KIND_DB, p, NULL, 2);
   lua_pushvalue(L, -1); /* whoever holds a connection holds the pool */
   lua_rawseti(L, 2, ENV_DB);
   p->cfg.has_on_connect = lua_rawgeti(L, 2, ENV_ON_CONNECT) != LUA_TNIL;

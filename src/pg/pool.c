@@ -69,11 +69,15 @@ int pool_claim(pool *p, lease *l, int64_t limit_ns) {
   list_append(&p->claims, &l->link);
   p->nclaims++;
   l->limit_ns = limit_ns;
-  if (limit_ns > 0)
-    neap_->timer_start(p->loop, &l->timer, neap_->now(p->loop) + limit_ns);
+  l->rc = NEAP_PENDING;
+  if (limit_ns > 0 &&
+      neap_->timer_start(p->loop, &l->timer, neap_->now(p->loop) + limit_ns) <
+          0) {
+    pool_leave(p, l);
+    return RC_NOMEM;
+  }
   pool_pump(p);
-  if (l->conn != NULL) return RC_OK;
-  return NEAP_PENDING;
+  return l->rc; /* of somebody who did not wait long, or pending */
 }
 
 void pool_unclaim(lease *l) {
@@ -196,6 +200,13 @@ static void back_off(pool *p) {
   p->dial_after = neap_->now(p->loop) + wait;
 }
 
+void pool_no_dial(pool *p) {
+  conn_error_set(&p->connect_error, "io", "ENOMEM", "not enough memory");
+  p->stats.connect_failures++;
+  back_off(p);
+  if (p->strict || p->size == 0) fail_waiters(p, RC_CONNECT);
+}
+
 void pool_dialled(conn *c, int rc) {
   pool *p = c->pool;
 
@@ -293,6 +304,7 @@ pool *pool_new(neap_loop *loop, list *module) {
   list_init(&p->drainers);
   p->keeper.fire = on_keeper;
   p->redial.fire = on_redial;
+  p->redial.flags = NEAP_COUNTED; /* it runs only while somebody waits */
   p->pid = (int)getpid();
   return p;
 }

@@ -105,6 +105,7 @@ void lease_destroy(lease *l, const char *why); /* ... and closed */
 
 /* From the connections. */
 void pool_dialled(conn *c, int rc);
+void pool_no_dial(pool *p); /* there is no memory to try */
 void pool_free(conn *c);   /* clean and idle: hand it on */
 void pool_settled(conn *c); /* something was answered; may take more */
 void pool_gone(conn *c);   /* dead: its slot is free */

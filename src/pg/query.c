@@ -170,14 +170,14 @@ void query_detach(query *q) {
   }
 }
 
-void query_arm(query *q) {
+int query_arm(query *q) {
   int64_t when = q->deadline;
 
   if (q->state <= Q_QUEUED && q->acquire_by < when) when = q->acquire_by;
-  if (when == INT64_MAX)
-    neap_->timer_stop(q->pool->loop, &q->timer);
-  else if (neap_->timer_start(q->pool->loop, &q->timer, when) < 0)
-    when = INT64_MAX; /* no memory: it waits without a limit */
+  if (when != INT64_MAX)
+    return neap_->timer_start(q->pool->loop, &q->timer, when);
+  neap_->timer_stop(q->pool->loop, &q->timer);
+  return 0;
 }
 
 /* The waiter is told at once; what was sent is cancelled behind its back. */

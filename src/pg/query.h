@@ -113,8 +113,9 @@ void query_stop_leading(query *q); /* those who follow try for themselves */
 /* The waiter leaves (cancelled, out of time). */
 void query_detach(query *q);
 
-/* Start the timer for the earliest of its limits in this state. */
-void query_arm(query *q);
+/* Start the timer for the earliest of its limits in this state: 0, or
+** NEAP_ENOMEM and it waits without. */
+int query_arm(query *q);
 
 extern const neap_op query_op;  /* "db:query", can be cancelled */
 extern const neap_op commit_op; /* cannot */
