@@ -10,7 +10,7 @@ local migrations = {}
 ---@field name string
 ---@field label string              for messages
 ---@field text string|nil           the SQL, for the checksum
----@field statements neap.pg.Statement[]|nil
+---@field statements neap.pg.script.Statement[]|nil
 ---@field run fun(tx: any)|nil
 ---@field is_transaction boolean
 ---@field checksum string|nil       filled in later
