@@ -204,6 +204,7 @@ describe("what a pool does not run", function()
   refused("invalid", "second statement", "select ';'; -- one\n select $$;$$")
   refused("invalid", "empty", "")
   refused("invalid", "empty", " -- nothing\n ; ")
+  refused("invalid", "zero byte at position 10", "select 1 \0 where false")
 
   it("but what only looks like it", server.with(function(db)
     assert.are.equal("begin", db:value "select 'begin'")

@@ -57,6 +57,11 @@ static stmt *find_stmt(lua_State *L, pool *p, int idx, int env) {
     return s;
   }
   sql = lua_tolstring(L, idx, &len);
+  if (memchr(sql, '\0', len) != NULL) { /* the server would see a shorter one */
+    lua_pushfstring(L, "the statement has a zero byte at position %d",
+                    (int)((const char *)memchr(sql, '\0', len) - sql) + 1);
+    neap_raise(L, "invalid", NULL, lua_tostring(L, -1));
+  }
   if (p->nstmts >= STATEMENTS_MAX &&
       p->nstmts >= 4u * (unsigned)p->cfg.statement_cache)
     forget_one(L, p, env);
