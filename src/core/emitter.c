@@ -17,8 +17,7 @@
 /* --- making --- */
 
 static int l_emitter_new(lua_State *L) {
-  static const char *const names[] = {"wildcard", "delimiter", "max_listeners",
-                                      "concurrency", "errors", NULL};
+  static const char *const names[] = {"max_listeners", "errors", NULL};
   static const char *const modes[] = {"raise", "collect", "report", NULL};
   double max = 10;
   int errors = ERRORS_RAISE;
@@ -29,14 +28,6 @@ static int l_emitter_new(lua_State *L) {
     options_check(L, 1, "neap.emitter", names);
     max = options_number(L, 1, "neap.emitter", "max_listeners", 10);
     errors = options_choice(L, 1, "neap.emitter", "errors", modes, 0);
-    if (lua_getfield(L, 1, "wildcard") != LUA_TNIL && lua_toboolean(L, -1))
-      return fault_error(L, "invalid",
-                         "neap.emitter: option 'wildcard' is not built yet");
-    lua_pop(L, 1);
-    if (lua_getfield(L, 1, "concurrency") != LUA_TNIL)
-      return fault_error(L, "invalid",
-                         "neap.emitter: option 'concurrency' is not built yet");
-    lua_pop(L, 1);
   }
   e = lx_new(L, rt_of(L), CLASS_EMITTER, sizeof *e, 1);
   e->max_listeners = max > 1e9 ? 0 : (unsigned)max;

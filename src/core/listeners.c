@@ -160,7 +160,7 @@ static int add(lua_State *L, emitter *e, double priority, int first,
 }
 
 static double check_options(lua_State *L, const char *what) {
-  static const char *const names[] = {"priority", NULL};
+  static const char *const names[] = {"priority", "unique", NULL};
 
   if (lua_isnoneornil(L, 4)) return 0;
   luaL_checktype(L, 4, LUA_TTABLE);
@@ -171,18 +171,47 @@ static double check_options(lua_State *L, const char *what) {
   return lua_tonumber(L, -1);
 }
 
+/* Option unique: push the handle that the function has already. */
+static int push_same(lua_State *L) {
+  lua_Integer i, n;
+  int top = lua_gettop(L);
+
+  if (top < 4 || lua_isnil(L, 4)) return 0;
+  lua_getfield(L, 4, "unique");
+  if (!lua_toboolean(L, -1) || emitter_push_record(L, 2) == NULL)
+    return lua_settop(L, top), 0;
+  lua_getiuservalue(L, -1, 1);
+  n = (lua_Integer)lua_rawlen(L, -1);
+  for (i = 1; i <= n; i++) {
+    int same;
+    lua_rawgeti(L, top + 3, i);
+    lua_getiuservalue(L, -1, 1);
+    same = lua_rawequal(L, -1, 3);
+    lua_pop(L, 1);
+    if (same) return 1;
+    lua_pop(L, 1);
+  }
+  return lua_settop(L, top), 0;
+}
+
 static int l_emitter_on(lua_State *L) {
   emitter *e = emitter_check_alive(L, "emitter:on");
+  double priority;
+
   emitter_check_name(L, 2);
   lx_check_callable(L, 3);
-  return add(L, e, check_options(L, "emitter:on"), 0, -1);
+  priority = check_options(L, "emitter:on");
+  return push_same(L) ? 1 : add(L, e, priority, 0, -1);
 }
 
 static int l_emitter_once(lua_State *L) {
   emitter *e = emitter_check_alive(L, "emitter:once");
+  double priority;
+
   emitter_check_name(L, 2);
   lx_check_callable(L, 3);
-  return add(L, e, check_options(L, "emitter:once"), 0, 1);
+  priority = check_options(L, "emitter:once");
+  return push_same(L) ? 1 : add(L, e, priority, 0, 1);
 }
 
 static int l_emitter_many(lua_State *L) { /* name, n, fn */
@@ -199,9 +228,12 @@ static int l_emitter_many(lua_State *L) { /* name, n, fn */
 
 static int l_emitter_prepend(lua_State *L) {
   emitter *e = emitter_check_alive(L, "emitter:prepend");
+  double priority;
+
   emitter_check_name(L, 2);
   lx_check_callable(L, 3);
-  return add(L, e, check_options(L, "emitter:prepend"), 1, -1);
+  priority = check_options(L, "emitter:prepend");
+  return push_same(L) ? 1 : add(L, e, priority, 1, -1);
 }
 
 /* --- removal --- */

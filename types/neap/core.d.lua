@@ -668,21 +668,21 @@ function Listener:off() end
 --- Raises kind `closed`.
 ---@param name any  not nil, not NaN
 ---@param fn async fun(...)
----@param opts? {priority?: number}
+---@param opts? {priority?: number, unique?: boolean}
 ---@return neap.Listener
 function Emitter:on(name, fn, opts) end
 
 --- Before the others of its priority. Raises kind `closed`.
 ---@param name any  not nil, not NaN
 ---@param fn async fun(...)
----@param opts? {priority?: number}
+---@param opts? {priority?: number, unique?: boolean}
 ---@return neap.Listener
 function Emitter:prepend(name, fn, opts) end
 
 --- For one event. Raises kind `closed`.
 ---@param name any  not nil, not NaN
 ---@param fn async fun(...)
----@param opts? {priority?: number}
+---@param opts? {priority?: number, unique?: boolean}
 ---@return neap.Listener
 function Emitter:once(name, fn, opts) end
 
