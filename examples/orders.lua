@@ -215,6 +215,12 @@ local function draw(job)
 end
 
 local function main()
+  local begun = false
+  local _ <close> = setmetatable({}, { __close = function()
+    if not begun and neap.cancelled() then
+      say("\nStopped before the first line: nothing was imported.")
+    end
+  end })
   book(1) -- a file that is missing is said before anything is started
   check_picture_path()
   local given = os.getenv "DATABASE_URL"
@@ -231,8 +237,10 @@ local function main()
       acquire_timeout = 60 })
   schema.fill(db, here)
 
+  begun = true
   local job = run_import(db)
-  local plain = options.sample > 0 and run_serial(dsn, options.sample) or nil
+  local sample = math.min(options.sample, options.limit or options.sample)
+  local plain = sample > 0 and run_serial(dsn, sample) or nil
   io.write(table_of(job, plain))
   local balanced = balance(job, job.placed, 0)
   if not options.no_svg then draw(job) end
