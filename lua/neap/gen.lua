@@ -11,8 +11,9 @@
 --- wait, before close returns.
 
 local core = require "neap.core"
+local ctx = require "neap.ctx"
+local iterator = require "neap.iterator"
 local options = require "neap.options"
-local probe = require "neap.probe"
 
 ---@class neap.Gen
 ---@field private co thread
@@ -21,136 +22,130 @@ local Gen = {}
 Gen.__index = Gen
 Gen.__name = "neap.gen"
 
+local xpcall <const>, traceback <const> = xpcall, debug.traceback
+local give_back <const>, running <const> = coroutine.yield, coroutine.running
+local plain_close <const> = coroutine.close
+
 -- Raised at the yield of a generator that is being closed.
-local EXIT = setmetatable({}, {
+local EXIT <const> = setmetatable({}, {
   __tostring = function() return "the generator is being closed" end,
   __name = "neap.GeneratorExit",
 })
-local CLOSE = {} -- what resume hands to the yield then
 
-local function invalid(message)
-  core.fault.raise { kind = "invalid", message = message }
+local function invalid(message) iterator.invalid("neap.gen", message) end
+
+--- What the consumer orders when it resumes: to close, or the next value.
+local function obey(close)
+  if close then error(EXIT, 0) end
 end
 
 local function make_yield(self)
   return function(...)
     if (...) == nil then
-      invalid("neap.gen: a generator cannot yield nil as its first value")
+      invalid "a generator cannot yield nil as its first value"
+    end
+    if running() ~= self.co then
+      invalid "yield was called outside of its generator"
     end
     if core.scope_mark() ~= self.mark then
-      invalid("neap.gen: a generator cannot yield while a scope that it " ..
-        "opened is open")
+      invalid "a generator cannot yield while a scope that it opened is open"
     end
-    local function back(order, ...)
-      if order == CLOSE then error(EXIT, 0) end
-      return order, ...
+    if ctx.mark() ~= self.ctx then
+      invalid "a generator cannot yield inside neap.ctx.with"
     end
-    return back(coroutine.yield(...))
+    return obey(give_back(...))
   end
 end
 
 local function after_step(self, ok, ...)
-  if coroutine.status(self.co) == "dead" then
-    self.state = "over"
-  else
+  if coroutine.status(self.co) ~= "dead" then
     self.state = "suspended"
+    return ...
   end
-  if not ok then error((...), 0) end
-  if self.state == "over" then return nil end
-  return ...
+  self.state = "over"
+  if ok then return nil end
+  core.bring_trace((...), (self.trace or "") .. traceback("\nresumed by", 2))
+  error((...), 0)
+end
+
+local function step(self, ...)
+  self.state = "running"
+  self.mark, self.ctx = core.scope_mark(), ctx.mark()
+  return core.co_resume(self.co, ...)
 end
 
 --- The next values, or nil at the end. Waits as the body does.
 ---@async
-function Gen:next(...)
-  if self.state == "over" then return nil end
-  if self.state == "running" then
-    invalid("neap.gen: the generator is already running")
-  end
-  local first = self.state == "new"
-  self.state = "running"
-  self.mark = core.scope_mark()
-  if first then
-    return after_step(self, core.co_resume(self.co, make_yield(self)))
-  end
-  return after_step(self, core.co_resume(self.co, ...))
+function Gen:next()
+  iterator.use(self)
+  local state = self.state
+  if state == "over" then return iterator.ended(self) end
+  if state == "running" then invalid "the generator is already running" end
+  if state == "new" then return after_step(self, step(self, make_yield(self))) end
+  return after_step(self, step(self))
 end
 
 --- End it: its `<close>` variables run now, in this task.
 ---@async
-function Gen:close()
-  if self.state == "over" then return end
-  if self.state == "running" then
-    invalid("neap.gen: cannot close a generator that is running")
-  end
-  if self.state == "new" then
+---@param gone? boolean by the end of its scope
+function Gen:close(gone)
+  local state = self.state
+  if state == "over" or gone and state ~= "suspended" then return end
+  if state == "running" then invalid "cannot close a generator that is running" end
+  if state == "new" then
     self.state = "over"
-    coroutine.close(self.co)
     return
   end
-  self.state = "running"
-  self.mark = core.scope_mark()
-  local ok, err = core.co_resume(self.co, CLOSE)
+  self.gone = gone
+  local ok, err = step(self, true)
   local dead = coroutine.status(self.co) == "dead"
   self.state = "over"
   if not dead then
-    coroutine.close(self.co)
-    invalid("neap.gen: the generator ignored its close and yielded again")
+    plain_close(self.co)
+    invalid "the generator ignored its close and yielded again"
   end
   if not ok and err ~= EXIT then error(err, 0) end
 end
 
-Gen.__call = function(self, _, ...) return self:next(...) end
-Gen.__close = function(self) self:close() end
+Gen.__call = function(self) return self:next() end
+Gen.__close = iterator.on_close
 
--- Unreachable and unfinished: a background task of the run closes it; without
--- a run only what need not wait is closed.
+local function close_left(self)
+  if self.state == "suspended" then self:close() end
+end
+
+-- Unreachable and unfinished: a background task closes it. Without a run only
+-- what need not wait can be closed.
 Gen.__gc = function(self)
-  if self.state ~= "suspended" then return end
-  if core.running() and pcall(core.background, self.close, self) then return end
+  if self.state ~= "suspended" or iterator.later(close_left, self) then return end
   self.state = "over"
-  coroutine.close(self.co)
+  local ok, err = plain_close(self.co)
+  if not ok then core.report("leak", err) end
 end
 
 local gen = {}
 
---- Close what a scope was left with, the last made first.
-core.set_closer(function(set)
-  local list = {}
-  for object, order in pairs(set) do
-    list[#list + 1] = { object = object, order = order }
-  end
-  table.sort(list, function(a, b) return a.order > b.order end)
-  local failed, first = false, nil
-  for _, entry in ipairs(list) do
-    local ok, err = core.pcall(entry.object.close, entry.object)
-    if not ok and not failed then failed, first = true, err end
-  end
-  if failed then error(first, 0) end
-end)
-
---- The values a generic `for` takes for a closable iterator.
----@param object table callable, with a method `close`
-function gen.iterator(object)
-  if probe.for_close_ok then return object, nil, nil, object end
-  if core.current() then core.close_with_scope(object) end
-  return object
-end
-
 --- A generator. Callable in a generic `for`; closable by `<close>`.
----@param fn fun(yield: fun(...): ...)
+---@param fn fun(yield: fun(...))
 ---@return neap.Gen
 function gen.new(fn)
   if not options.callable(fn) then
     error("bad argument #1 to 'gen' (function expected, got " ..
       type(fn) .. ")", 2)
   end
-  -- Under a pcall: an error that nobody catches runs no `<close>` in Lua.
-  local co = coroutine.create(function(yield)
-    local ok, err = pcall(fn, yield)
+  local self = setmetatable({ state = "new", what = "neap.gen" }, Gen)
+  local function note(err)
+    if err ~= EXIT and not core.is_cancelled(err) then
+      self.trace = traceback(nil, 2)
+    end
+    return err
+  end
+  -- Protected inside: an error that nobody catches runs no `<close>` in Lua.
+  self.co = coroutine.create(function(yield)
+    local ok, err = xpcall(fn, note, yield)
     if not ok then error(err, 0) end
   end)
-  return gen.iterator(setmetatable({ co = co, state = "new" }, Gen))
+  return iterator.give(self)
 end
 
 return gen

@@ -30,7 +30,8 @@ for _, name in ipairs {
   "sleep", "checkpoint", "now", "current", "cancelled", "is_cancelled",
   "suppressed", "spawn", "background", "scope", "timeout", "timeout_at",
   "move_on_after", "shield", "deadline", "pcall", "xpcall", "future", "event",
-  "lock", "semaphore", "queue", "select", "after", "emitter", "dump", "stats", "numeric",
+  "lock", "semaphore", "queue", "lifo", "priority_queue", "select", "after",
+  "emitter", "dump", "stats", "numeric",
 } do
   neap[name] = core[name]
 end
@@ -44,6 +45,13 @@ end
 
 neap.gen = require("neap.gen").new
 neap.stream = require("neap.stream").new
+neap.iter = require "neap.iter"
+neap.broadcast = require "neap.broadcast"
+require "neap.queue"
+require "neap.start"
+
+local ctx = require "neap.ctx"
+neap.ctx = { get = ctx.get, set = ctx.set, with = ctx.with }
 
 local Defer = {
   __close = function(self, err)

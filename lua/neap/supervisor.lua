@@ -1,24 +1,32 @@
 --- Supervisors: scopes whose children fail alone, and may be started again
 --- (Erlang's restart strategies). Failures go to `on_error` when they happen.
+---
+--- R1  A child is up (its function runs), down (it waits to be started again)
+---     or gone (for good, and off the list).
+--- R2  One restart at a time: it holds `turn`. It claims the companions that go
+---     down with the child; a child that was claimed waits at its own gate.
+--- R3  Companions go down in reverse order of their start, and are up again in
+---     the order of their start.
 
 local core = require "neap.core"
 local options = require "neap.options"
 
-local function one_of(...)
-  local names = table.pack(...)
-  return function(v)
-    for i = 1, names.n do if v == names[i] then return end end
-    return "must be \"" .. table.concat(names, "\", \"") .. "\""
-  end
-end
+local pcall <const> = pcall
 
-local OPTIONS = {
-  restart = one_of("never", "on_failure", "always"),
-  strategy = one_of("one_for_one", "one_for_all", "rest_for_one"),
-  max_restarts = "integer", within = "number", name = "string",
+local OPTIONS <const> = {
+  restart = options.one_of { "never", "on_failure", "always" },
+  strategy = options.one_of { "one_for_one", "one_for_all", "rest_for_one" },
+  max_restarts = options.range("integer", 0),
+  within = options.range("number", 0),
+  name = "string",
 }
 
 ---@class neap.Supervisor
+---@field private scope neap.Scope
+---@field private children table[] that are not gone, in order of their start
+---@field private turn neap.Lock held by a restart
+---@field private times number[] of the restarts that count
+---@field private failure any[]|nil why it gave up
 local Supervisor = {}
 Supervisor.__name = "neap.supervisor"
 
@@ -33,18 +41,16 @@ function Supervisor.__newindex(self, key, value)
 end
 
 --- Cancel all children; none is started again.
-function Supervisor:cancel(reason)
-  rawset(self, "over", true)
-  return rawget(self, "scope"):cancel(reason)
-end
+function Supervisor:cancel(reason) return rawget(self, "scope"):cancel(reason) end
 
---- More restarts than allowed: the supervisor itself fails.
+-- ----------------------------------------------------------------- restarts
+
+--- One more restart, because of `out`: more than allowed? Then the supervisor
+--- itself fails.
 local function exhausted(self, out)
   local now, times = core.now(), rawget(self, "times")
   times[#times + 1] = now
-  while times[1] and times[1] < now - rawget(self, "within") do
-    table.remove(times, 1)
-  end
+  while times[1] < now - rawget(self, "within") do table.remove(times, 1) end
   if #times <= rawget(self, "max_restarts") then return false end
   local err = out[2]
   if out[1] then
@@ -55,80 +61,96 @@ local function exhausted(self, out)
     }
   end
   rawset(self, "failure", { err })
-  self:cancel("too many restarts")
+  self:cancel "too many restarts"
   return true
 end
 
---- The children that go down with `child`.
-local function companions(self, child)
-  local strategy, list = rawget(self, "strategy"), {}
-  if strategy == "one_for_one" then return list end
+--- The children that go down with `child`, itself among them.
+local function claim(self, child)
+  local strategy, group, found = rawget(self, "strategy"), {}, false
   for _, other in ipairs(rawget(self, "children")) do
-    if other ~= child and other.inner
-      and (strategy == "one_for_all" or other.index > child.index) then
-      list[#list + 1] = other
+    found = found or other == child
+    if other == child or strategy == "one_for_all"
+      or strategy == "rest_for_one" and found then
+      group[#group + 1] = other
+      other.gate = core.event()
     end
   end
-  return list
+  return group
 end
 
---- Take the companions down, wait until they are, let all start again.
+--- Take the group down, wait until all of it is, and let it start again.
 local function restart(self, child)
-  local others, gate = companions(self, child), core.event()
-  for _, other in ipairs(others) do
-    other.again, other.down = gate, core.event()
-    other.inner:cancel("restarted with a sibling")
+  local group = claim(self, child)
+  for i = #group, 1, -1 do
+    local other = group[i]
+    if other.up then other.up:cancel "restarted with a sibling" end
   end
-  for _, other in ipairs(others) do other.down:wait() end
-  gate:set()
+  for i = #group, 1, -1 do group[i].down:wait() end
+  for _, other in ipairs(group) do other.gate:set() end
 end
 
-local function remove(list, child)
+-- ------------------------------------------------------------------- a child
+
+local Gone = {}
+
+--- However its task ends, the child is off the list.
+function Gone.__close(child)
+  child.down:set() -- nobody waits for it
+  local list = child.list
   for i, other in ipairs(list) do
     if other == child then return table.remove(list, i) end
   end
 end
 
---- One life of a child. Returns whether it ended well, and its values or
---- error; nil when a sibling took it down.
+--- One life: in a scope of its own, by which a restart ends it. The outcome,
+--- packed; of what it has spawned, too.
 local function live(child)
-  local out
-  core.scope(function(inner)
-    child.inner = inner
-    out = table.pack(core.pcall(child.fn, table.unpack(child, 1, child.n)))
-  end)
-  child.inner = nil
+  child.down:clear()
+  local out = table.pack(core.pcall(core.scope, function(inner)
+    child.up = inner
+    return child.fn(table.unpack(child, 1, child.n))
+  end))
+  child.up = nil
+  child.down:set()
   return out
 end
 
-local function keep(self, child)
-  local policy = rawget(self, "restart")
-  while true do
-    local out = live(child)
-    if child.again then
-      local gate = child.again
-      child.again = nil
-      child.down:set()
-      gate:wait()
-    elseif not out then
-      core.checkpoint() -- cancelled from outside: raises
-      return
-    else
-      if not out[1] then core.report("background", out[2]) end
-      if policy == "never" or rawget(self, "over")
-        or out[1] and policy ~= "always" then
-        remove(rawget(self, "children"), child)
-        if out[1] then return table.unpack(out, 2, out.n) end
-        return
-      end
-      if exhausted(self, out) then return end
-      restart(self, child)
-    end
-    core.checkpoint()
+--- Is it to be started again? If so, it has a gate.
+local function again(self, child, out)
+  if child.gate then return true end
+  if out[1] and rawget(self, "restart") ~= "always" then return false end
+  local _ <close> = rawget(self, "turn"):acquire()
+  if child.gate then return true end -- claimed meanwhile
+  if exhausted(self, out) then return false end
+  restart(self, child)
+  return true
+end
+
+--- Wait at the gate, and at the next one, if it is claimed once more.
+local function pass_gates(child)
+  while child.gate do
+    local gate = child.gate
+    gate:wait()
+    if child.gate == gate then child.gate = nil end
   end
 end
 
---- Start a child; with a restart policy the task lives through its restarts.
+--- Body of the task of a child: all its lives.
+local function keep(self, child)
+  local _ <close> = setmetatable(child, Gone)
+  while true do
+    pass_gates(child)
+    local out = live(child)
+    if not out[1] then core.report("background", out[2]) end
+    if not again(self, child, out) then
+      return table.unpack(out, 2, out[1] and out.n or 1)
+    end
+  end
+end
+
+--- Start a child. Its task lives through all restarts; it ends well, with the
+--- values of the last life, also when that failed.
 ---@param fn fun(...)
 ---@return neap.Task
 function Supervisor:spawn(fn, ...)
@@ -138,11 +160,42 @@ function Supervisor:spawn(fn, ...)
   end
   local children = rawget(self, "children")
   local child = table.pack(...)
-  child.fn = fn
-  rawset(self, "index", rawget(self, "index") + 1)
-  child.index = rawget(self, "index")
+  child.fn, child.down, child.list = fn, core.event(), children
+  child.down:set()
+  local task = rawget(self, "scope"):spawn(keep, self, child)
   children[#children + 1] = child
-  return rawget(self, "scope"):spawn(keep, self, child)
+  return task
+end
+
+--- As `scope:start`: wait until the child calls `started(...)` in its first
+--- life. What fails before that comes out of `start` and is not tried again.
+---@async
+---@param fn fun(started: fun(...), ...)
+---@return any ...
+function Supervisor:start(fn, ...)
+  return rawget(self, "scope"):start(fn, ...)
+end
+
+-- --------------------------------------------------------------- supervisor
+
+local function run(opts, fn, ...)
+  local self = setmetatable({
+    restart = opts.restart or "never",
+    strategy = opts.strategy or "one_for_one",
+    max_restarts = opts.max_restarts or 3, within = opts.within or 5,
+    children = {}, times = {}, turn = core.lock(),
+  }, Supervisor)
+  local out = table.pack(pcall(core.supervised, opts.name or "", function(scope, ...)
+    rawset(self, "scope", scope)
+    return fn(self, ...)
+  end, ...))
+  local failure = rawget(self, "failure")
+  if not out[1] then
+    if failure then core.report("secondary", failure[1]) end
+    error(out[2], 0)
+  end
+  if failure then error(failure[1], 0) end
+  return table.unpack(out, 2, out.n)
 end
 
 --- Run `fn(s, ...)` in a scope whose children fail alone.
@@ -150,32 +203,18 @@ end
 ---@param opts? {restart?: string, strategy?: string, max_restarts?: integer, within?: number, name?: string}
 ---@param fn fun(s: neap.Supervisor, ...): ...
 local function supervisor(opts, fn, ...)
-  opts = options.check("neap.supervisor", opts, OPTIONS)
+  if type(opts) ~= "table" or options.callable(opts) then
+    return supervisor({}, opts, fn, ...)
+  end
+  options.check("neap.supervisor", opts, OPTIONS)
   if not options.callable(fn) then
     error("bad argument to 'supervisor' (function expected, got " ..
-      type(fn) .. ")", 3)
+      type(fn) .. ")", 2)
   end
-  local restarts = opts.restart or "never"
-  if restarts == "never" then return core.supervised(fn, ...) end
-  local self = setmetatable({
-    restart = restarts, strategy = opts.strategy or "one_for_one",
-    max_restarts = opts.max_restarts or 3, within = opts.within or 5,
-    children = {}, times = {}, index = 0, over = false,
-  }, Supervisor)
-  local results = table.pack(core.supervised(function(scope, ...)
-    rawset(self, "scope", scope)
-    return fn(self, ...)
-  end, ...))
-  local failure = rawget(self, "failure")
-  if failure then error(failure[1], 0) end
-  return table.unpack(results, 1, results.n)
+  if (opts.restart or "never") == "never" then
+    return core.supervised(opts.name or "", fn, ...)
+  end
+  return run(opts, fn, ...)
 end
 
-return {
-  supervisor = function(opts, fn, ...)
-    if type(opts) == "table" and not options.callable(opts) then
-      return supervisor(opts, fn, ...)
-    end
-    return supervisor(nil, opts, fn, ...)
-  end,
-}
+return { supervisor = supervisor }

@@ -212,8 +212,21 @@ static int l_waits(lua_State *L) {
   return 1;
 }
 
+/* core.bring_trace(err, text): where the error came from that the running task
+** is about to raise again, unless it knows that. */
+static int l_bring_trace(lua_State *L) {
+  lua_settop(L, 2);
+  if (task_of(L) == NULL || lua_type(L, 2) != LUA_TSTRING) return 0;
+  fault_push_kind(L, 1);
+  if (!lua_isnil(L, 3) && lua_getfield(L, 1, "traceback") != LUA_TNIL) return 0;
+  lua_settop(L, 2);
+  fault_set_trace(L, 1);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {{"co_resume", l_resume},
                                      {"co_wrap", l_wrap},
+                                     {"bring_trace", l_bring_trace},
                                      {"co_waits", l_waits},
                                      {NULL, NULL}};
 

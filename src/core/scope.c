@@ -473,7 +473,7 @@ static void unanchor(lua_State *L, task *t, const scope *s) {
 int scope_close(lua_State *L, task *t, scope *s) {
   int timed_out = s->expired && s->interrupted &&
                   (s->kind == SCOPE_TIMEOUT || s->kind == SCOPE_SHIELD ||
-                   s->kind == SCOPE_PLAIN);
+                   s->kind == SCOPE_PLAIN || s->kind == SCOPE_GROUND);
   int raise = 1;
 
   luaL_checkstack(L, 20, NULL);

@@ -235,13 +235,18 @@ static int l_keep_scope(lua_State *L) {
   return call_in_scope(L, t, 1, SCOPE_KEEP, PASS, NULL);
 }
 
-/* core.supervised(fn, ...): failures of children are reported, no more. */
+/* core.supervised(name, fn, ...): failures of children are reported, no more. */
 static int l_supervised(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
   task *t;
+  scope *s;
+  int n;
 
-  lx_check_callable(L, 1);
+  lx_check_callable(L, 2);
   t = park_enter(L, "neap.supervisor");
-  return call_in_scope(L, t, 1, SCOPE_GROUND, 1, NULL);
+  n = call_in_scope(L, t, 2, SCOPE_GROUND, PASS, &s);
+  s->name = name[0] != '\0' ? name : NULL;
+  return run_in_scope(L, t, s, n);
 }
 
 /* --- methods --- */
