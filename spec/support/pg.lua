@@ -16,25 +16,26 @@ local support = {}
 
 local LIMIT <const> = 60 -- seconds for one spec
 
----@type {dsn_of: fun(name: string): string|table}
-local running
-local made = {} -- databases of this process
+-- busted forgets modules and globals from file to file, but not the registry.
+local KEY <const> = "neap.spec.support.pg"
+local state = debug.getregistry()[KEY] or { made = {} }
+debug.getregistry()[KEY] = state
 
 local function start()
   local override = os.getenv "NEAP_TEST_PG"
   if override then
-    running = {
+    state.running = {
       dsn = override,
       dsn_of = function(name) return { dsn = override, dbname = name } end,
     }
   else
     local server = pg.ephemeral()
-    running = {
+    state.running = {
+      server = server, -- not collected, so not stopped
       dsn = server.dsn,
       dsn_of = function(name) return server:dsn_of(name) end,
       dir = server.dir,
     }
-    support.keep = server -- not collected, so not stopped
   end
 end
 
@@ -44,7 +45,7 @@ local function in_task(fn, ...)
 end
 
 local function make(name)
-  local db <close> = pg.connect(running.dsn, { max = 1 })
+  local db <close> = pg.connect(state.running.dsn, { max = 1 })
   db:exec(("drop database if exists %s with (force)"):format(pg.ident(name)))
   db:exec(("create database %s template template0 strategy file_copy")
     :format(pg.ident(name)))
@@ -55,16 +56,16 @@ end
 ---@param name? string
 function support.dsn(name)
   name = "neap_" .. (name or "spec")
-  if not running then in_task(start) end
-  if not made[name] then
+  if not state.running then in_task(start) end
+  if not state.made[name] then
     in_task(make, name)
-    made[name] = true
+    state.made[name] = true
   end
-  return running.dsn_of(name)
+  return state.running.dsn_of(name)
 end
 
 --- The directory of the server, or nil when it is not ours.
-function support.directory() return running.dir end
+function support.directory() return state.running.dir end
 
 --- A pool on the common database, or on one named `database`. Waits.
 ---@param opts? table options of pg.connect, and `database`

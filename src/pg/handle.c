@@ -73,6 +73,7 @@ void handle_collect(handle *h) {
   h->pool = NULL;
   h->lease = NULL;
   if (p == NULL) return;
+  if (h->kind == KIND_CONN) pool_unclaim(l); /* parked when the state ended */
   if (h->kind == KIND_DB) {
     pool_close(p, "the pool was collected");
     query_free_all(p); /* nobody can come back for one */

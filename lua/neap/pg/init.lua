@@ -141,7 +141,9 @@ local Unfinished = {
 function pg.connect(dsn, opts)
   local config = configure(dsn, opts)
   local db = core.open(config)
-  hooks[db] = { on_acquire = config.on_acquire, on_release = config.on_release }
+  if config.on_acquire or config.on_release then
+    hooks[db] = { on_acquire = config.on_acquire, on_release = config.on_release }
+  end
   local unfinished <close> = setmetatable({ db = db }, Unfinished)
   local held = {}
   db:_strict(true)
@@ -165,7 +167,7 @@ end
 function tx.acquire(self, timeout)
   local conn = self:_acquire(timeout)
   local mine = hooks[self]
-  if not (mine.on_acquire or mine.on_release) then return conn, false end
+  if not mine then return conn, false end
   hooks[conn] = mine
   if mine.on_acquire then
     local ok, err = pcall(mine.on_acquire, conn)
