@@ -148,7 +148,6 @@ local function storm_of_calls(seed)
         end }
         count = count + 1
       end
-      if roll(10) == 1 then list = objects() end
     end
   end)
   if not ok then
