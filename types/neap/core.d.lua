@@ -167,6 +167,13 @@ function neap.scope(opts, fn, ...) end
 ---@return neap.Task
 function Scope:spawn(fn, ...) end
 
+--- Make a child and wait until it calls `started(...)`; returns what it passed.
+--- Raises its error when it ends before that.
+---@async
+---@param fn async fun(started: fun(...), ...): ...
+---@return any ...
+function Scope:start(fn, ...) end
+
 --- Cancel the body and all children; the scope returns normally.
 ---@param reason? any
 ---@return boolean had_an_effect
@@ -621,6 +628,22 @@ function Queue:done() end
 --- Wait until done has been called for every item.
 ---@async
 function Queue:join() end
+
+--- Have `n` workers call `fn(item)` for each item until the queue is closed and
+--- drained. Raises the first error, unless `on_error` takes it.
+---@async
+---@param n integer
+---@param fn async fun(item: any)
+---@param opts? {on_error?: fun(err: any, item: any)}
+function Queue:consume(n, fn, opts) end
+
+--- A closable handle to put through; the last one closed closes the queue.
+---@return neap.QueueProducer
+function Queue:producer() end
+
+--- A closable handle to get through; the last one closed breaks the queue.
+---@return neap.QueueConsumer
+function Queue:consumer() end
 
 --- A branch for neap.select: the item, or nil and "closed".
 ---@return neap.Branch
