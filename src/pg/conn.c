@@ -100,10 +100,6 @@ static void on_ready(neap_watch *w, int status, int events, void *arg) {
   if ((events & NEAP_WRITABLE) && c->state == CONN_OPEN) lane_flush(c);
   if ((events & NEAP_READABLE) && c->state == CONN_OPEN) consume(c);
   if (c->state == CONN_OPEN && c->blocked) lane_flush(c);
-  if (c->state == CONN_OPEN && !c->blocked && (events & NEAP_WRITABLE)) {
-    conn_feed(c);
-    if (c->state == CONN_OPEN) pool_settled(c);
-  }
   conn_unref(c);
 }
 

@@ -309,7 +309,7 @@ int lane_send(conn *c, query *q) {
 }
 
 void lane_flush(conn *c) {
-  int rc = PQflush(c->pg), events = NEAP_READABLE;
+  int rc = PQflush(c->pg), events = NEAP_READABLE, was_blocked = c->blocked;
 
   if (rc < 0) {
     lane_drain(c); /* the server may have said why */
@@ -325,5 +325,8 @@ void lane_flush(conn *c) {
   /* libpq reads the socket while it cannot write, in this call or in those
   ** that queued the statement: nothing may be left to announce what it read. */
   lane_drain(c);
+  if (was_blocked && !c->blocked && c->state == CONN_OPEN) {
+    conn_feed(c);
+    if (c->state == CONN_OPEN) pool_settled(c);
+  }
 }
-
