@@ -12,6 +12,8 @@
 #include "core/park.h"
 #include "core/sync.h"
 
+#define SIZE_LIMIT ((lua_Integer)1 << 53) /* of a semaphore: sums cannot overflow */
+
 typedef struct lock {
   list waiters;
   node held; /* in rt.held */
@@ -223,6 +225,8 @@ static int l_semaphore_try_acquire(lua_State *L) {
 }
 
 static void semaphore_release(lua_State *L, semaphore *s) {
+  if (s->value >= SIZE_LIMIT)
+    fault_error(L, "invalid", "semaphore:release: more than 2^53 permits");
   if (s->max >= 0 && s->value >= s->max)
     fault_error(L, "invalid",
                 "semaphore:release: released more often than acquired "
@@ -250,7 +254,8 @@ static int l_semaphore_resize(lua_State *L) {
   semaphore *s = check_semaphore(L, 1);
   lua_Integer n = luaL_checkinteger(L, 2);
 
-  luaL_argcheck(L, n >= 0, 2, "a semaphore cannot have a negative size");
+  luaL_argcheck(L, n >= 0 && n <= SIZE_LIMIT, 2,
+                "a semaphore has a size from 0 to 2^53");
   s->value += n - s->capacity;
   if (s->max >= 0) s->max = n;
   s->capacity = n;
@@ -262,7 +267,8 @@ static int l_semaphore_new(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1), max = -1;
   semaphore *s;
 
-  luaL_argcheck(L, n >= 0, 1, "a semaphore cannot have a negative size");
+  luaL_argcheck(L, n >= 0 && n <= SIZE_LIMIT, 1,
+                "a semaphore has a size from 0 to 2^53");
   if (!lua_isnoneornil(L, 2)) {
     static const char *const names[] = {"max", NULL};
     luaL_checktype(L, 2, LUA_TTABLE);
