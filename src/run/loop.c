@@ -10,7 +10,9 @@
 #define BLOCK_NS 3600000000000 /* the longest sleep without a look */
 
 static void on_check(uv_check_t *c) { (void)c; }
-static void on_timer(uv_timer_t *t) { (void)t; /* loop_poll fires what is due */ }
+/* loop_poll fires what is due. uv_run runs timers before it polls: if ours is
+** due that early, nothing else would end the poll. */
+static void on_timer(uv_timer_t *t) { uv_stop(t->loop); }
 
 int loop_init(neap_loop *l) {
   int rc;
