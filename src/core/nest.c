@@ -24,10 +24,9 @@ enum { PLAIN_ERROR = -1 };
 ** enclosing one. */
 static int scopes_left_open(lua_State *L, task *t, scope *outer) {
   if (likely(t->current == outer)) return 0;
-  if (outer == t->owner) { /* the task got its implicit scope meanwhile */
-    scope *s = t->current;
-    while (s != outer && s->kind != SCOPE_TASK) s = s->parent;
-    outer = s;
+  if (outer == t->owner) { /* then they are the task's own */
+    scope *s = scope_of_task(t);
+    if (s != NULL) outer = s;
     if (t->current == outer) return 0;
   }
   scope_leave_to(L, t, outer);

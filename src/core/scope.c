@@ -331,6 +331,10 @@ void scope_dissolve(lua_State *L, scope *s, scope *heir) {
     hook_report(L, s->r, "secondary", s->body);
     lua_pop(L, 2);
   }
+  if (scope_is_serving(s)) {
+    s->closing = 1;
+    if (s->prop != NULL) scope_propagate(s, s->prop);
+  }
   scope_forget(L, s);
   s->closed = 1;
   while (!list_empty(&s->room))
