@@ -257,6 +257,7 @@ describe("a time limit", function()
         { timeout = 0.02 }, "select pg_sleep(60)")
       assert.is_true(neap.is_timeout(err))
       assert.are.equal("select pg_sleep(60)", err.sql)
+      assert.is_nil(err.safe_to_retry)
       gone(db, "select pg_sleep(60)%")
       server.whole(db)
     end))
@@ -287,7 +288,9 @@ describe("a time limit", function()
 
   it("covers the wait for a connection", server.with({ max = 1 }, function(db)
     local conn <close> = db:acquire()
-    raises("query_timeout", db.query_opts, db, { timeout = 0.01 }, "select 1")
+    local err = raises("query_timeout", db.query_opts, db, { timeout = 0.01 },
+      "select 1")
+    assert.is_true(err.safe_to_retry)
     assert.are.equal(1, conn:value "select 1")
   end))
 

@@ -164,6 +164,22 @@ describe("a plan that is out of date", function()
       server.whole(db)
     end))
 
+  it("on a connection of one's own is made again, outside of transactions",
+    server.with({ max = 1 }, function(db)
+      behind "drop table if exists owned"
+      behind "create table owned (a int)"
+      behind "insert into owned values (1)"
+      local conn <close> = db:acquire()
+      assert.are.same({ a = 1 }, conn:row "select * from owned")
+      behind "alter table owned add column b int default 2"
+      assert.are.same({ a = 1, b = 2 }, conn:row "select * from owned")
+      behind "alter table owned drop column b"
+      conn:exec "begin"
+      raises("stale_statement", conn.row, conn, "select * from owned")
+      conn:exec "rollback"
+      assert.are.same({ a = 1 }, conn:row "select * from owned")
+    end))
+
   it("inside of a transaction raises stale_statement, and retries help",
     server.with({ max = 1 }, function(db)
       behind "drop table if exists moving"

@@ -121,9 +121,15 @@ static void push_closed(lua_State *L) {
   neap_->fault_push(L, "pool_closed", NULL, "the pool is closed");
 }
 
-static void push_timeout(lua_State *L) {
+/* Nothing of q can have had an effect. */
+static int is_unsent(const query *q) {
+  return q->phase == PHASE_DESCRIBE || q->sent_at == 0;
+}
+
+static void push_timeout(lua_State *L, const query *q) {
   neap_->fault_push(L, "query_timeout", NULL,
                     "the statement took longer than its timeout");
+  if (is_unsent(q)) set_true(L, "safe_to_retry");
 }
 
 static void push_memory(lua_State *L) {
@@ -159,10 +165,10 @@ void fault_push_rc(lua_State *L, const query *q, int rc) {
     if (q->flags & QF_COMMIT)
       push_unknown(L, e);
     else
-      fault_push_lost(L, e, q->sent_at != 0);
+      fault_push_lost(L, e, !is_unsent(q));
     break;
   case RC_TIMEOUT:
-    push_timeout(L);
+    push_timeout(L, q);
     break;
   case RC_POOL_TIMEOUT:
     fault_push_pool_timeout(L, q->pool, q->acquire_by - q->begun);

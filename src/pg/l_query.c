@@ -322,6 +322,7 @@ static void begin_anew(query *q) {
   q->conn = NULL;
   q->state = Q_NEW;
   q->rc = 0;
+  q->sent_at = 0;
 }
 
 /* Once more from the start: the description has come, or was out of date. */

@@ -228,6 +228,12 @@ static void saw_success(conn *c, query *q) {
   if (q->flags & QF_COMMIT) c->ddl = 0;
 }
 
+/* Was the statement that has just been answered a transaction of its own? */
+static int is_autocommit(const conn *c) {
+  return c->lease == NULL || (!c->lease->in_tx && c->count == 0 &&
+                              PQtransactionStatus(c->pg) == PQTRANS_IDLE);
+}
+
 /* The outcome of q, or -1: send it once more, it never took effect. */
 static int judge(conn *c, query *q, unsigned together) {
   int err = failed(q->res), alone = together == 1 && q->next == NULL &&
@@ -254,8 +260,8 @@ static int judge(conn *c, query *q, unsigned together) {
     return -1;
   }
   if (err && is_stale(c, q)) {
-    if (alone && !(q->flags & QF_AGAIN) && c->lease == NULL) return RC_AGAIN;
-    if (c->lease != NULL || !alone) return RC_STALE;
+    if (!alone || !is_autocommit(c)) return RC_STALE;
+    if (!(q->flags & QF_AGAIN)) return RC_AGAIN;
   }
   return RC_OK;
 }
