@@ -2,6 +2,7 @@
 --- its own and waits for what it started before it returns.
 
 local core = require "neap.core"
+local lists = require "neap.list"
 local options = require "neap.options"
 
 local combine = {}
@@ -24,7 +25,7 @@ local function check_list(what, list)
     error(("bad argument #1 to '%s' (table expected, got %s)")
       :format(what, type(list)), 3)
   end
-  local n = list.n or #list
+  local n = lists.length(what, list, 3)
   for i = 1, n do check(what, i, list[i]) end
   return n
 end
@@ -130,7 +131,7 @@ function combine.map(list, fn, opts)
       type(fn) .. ")", 2)
   end
   opts = options.check("neap.map", opts, MAP_OPTIONS)
-  local n = list.n or #list
+  local n = lists.length("map", list, 2)
   local results, next_index = { n = n }, 0
   if n == 0 then core.checkpoint() return results end
   local keep, limit = opts.errors == "collect", opts.timeout

@@ -4,6 +4,7 @@
 
 local core = require "neap.core"
 local iterator = require "neap.iterator"
+local lists = require "neap.list"
 local options = require "neap.options"
 local stream = require "neap.stream"
 
@@ -23,7 +24,7 @@ local function check_list(what, list, tasks_only)
     error(("bad argument #1 to '%s' (table expected, got %s)")
       :format(what, type(list)), 3)
   end
-  local n, me = list.n or #list, core.current()
+  local n, me = lists.length(what, list, 3), core.current()
   for i = 1, n do
     local f = list[i]
     if not is_task(f) and (tasks_only or not options.callable(f)) then

@@ -40,8 +40,20 @@ local function at_exit_register(fn)
   at_exit[#at_exit + 1] = fn
 end
 
+local HANDLERS_MAX <const> = 10000 -- that register others without end
+
 local function run_exit_handlers(limit)
+  local n = 0
   while #at_exit > 0 do
+    n = n + 1
+    if n > HANDLERS_MAX then
+      at_exit = {}
+      core.report("at_exit", core.fault.new {
+        kind = "invalid", message = "handlers of neap.at_exit register " ..
+          "others without end: the rest is dropped",
+      })
+      return
+    end
     local fn = table.remove(at_exit)
     local ok, err = pcall(core.timeout, limit, fn)
     if not ok then core.report("at_exit", err) end

@@ -203,10 +203,12 @@ static int l_scope(lua_State *L) {
 
   if (fn == 2) {
     options_check(L, 1, "neap.scope", names);
-    max = options_number(L, 1, "neap.scope", "max", 0);
-    if (max != floor(max) || max > 1e9)
+    max = options_number(L, 1, "neap.scope", "max", HUGE_VAL);
+    if (max != floor(max) || max < 1)
       return fault_error(L, "invalid",
-                         "neap.scope: option 'max' must be a whole number");
+                         "neap.scope: option 'max' must be a whole number "
+                         "from 1 on, or math.huge");
+    if (max > 1e9) max = 0; /* no bound */
     on_exit = options_choice(L, 1, "neap.scope", "on_exit", exits, 0);
     group = options_choice(L, 1, "neap.scope", "errors", errors, 0);
     if (lua_getfield(L, 1, "name") != LUA_TNIL &&
