@@ -154,7 +154,13 @@ describe("neap.all", function()
     assert.is_false((pcall(neap.all)))
     assert.is_false((pcall(neap.all, { 5 })))
     assert.is_false((pcall(neap.all, { n = 2, print })))
-    assert.is_false((pcall(neap.all, { n = "x" })))
+    for _, n in ipairs { "x", -1, 1.5, 0 / 0, math.huge, {}, "1" } do
+      for _, name in ipairs { "all", "settle", "map" } do
+        local ok, err = pcall(neap[name], { n = n, tostring }, tostring)
+        assert.is_false(ok)
+        assert.is_truthy(err:find(name, 1, true), err)
+      end
+    end
   end))
 end)
 
@@ -325,7 +331,6 @@ describe("neap.map", function()
       { errors = "ignore" }, { concurency = 1 } } do
       raises("invalid", neap.map, { 1 }, print, opts)
     end
-    assert.is_false((pcall(neap.map, { n = "x" }, print)))
     assert.is_false((pcall(neap.map, { 1 }, print, 5)))
   end))
 end)

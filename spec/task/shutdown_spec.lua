@@ -280,6 +280,16 @@ describe("neap.at_exit", function()
     assert.are.equal("at_exit fails", reports[2])
   end)
 
+  it("registered without end is reported (R4)", function()
+    local reports = {}
+    neap.run({ on_error = function(info) reports[#reports + 1] = info.what end }, function()
+      local function again() neap.at_exit(again) end
+      neap.at_exit(again)
+    end)
+    assert.are.same({ "at_exit" }, reports)
+    neap.run(function() end)
+  end)
+
   it("refuses what cannot be called (R4)", function()
     for _, bad in ipairs { 5, "x", {} } do assert.is_false((pcall(neap.at_exit, bad))) end
     assert.is_false((pcall(neap.at_exit)))
