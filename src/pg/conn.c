@@ -91,12 +91,24 @@ static void consume(conn *c) {
   }
 }
 
+/* An error on the socket, and with it the loop has stopped watching: read what
+** is still there, then it is over. */
+static void read_last(conn *c) {
+  char byte;
+
+  while (c->state == CONN_OPEN &&
+         recv(PQsocket(c->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+    consume(c);
+  if (c->state == CONN_OPEN)
+    conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
+}
+
 static void on_ready(neap_watch *w, int status, int events, void *arg) {
   conn *c = arg;
 
   (void)w;
   conn_ref(c);
-  if (status < 0) events = NEAP_READABLE; /* libpq will say what it is */
+  if (status < 0) read_last(c);
   if ((events & NEAP_WRITABLE) && c->state == CONN_OPEN) lane_flush(c);
   if ((events & NEAP_READABLE) && c->state == CONN_OPEN) consume(c);
   if (c->state == CONN_OPEN && c->blocked) lane_flush(c);
@@ -322,6 +334,7 @@ static void end(conn *c) {
   finish_pg(c);
   neap_->timer_stop(c->pool->loop, &c->cancel.grace);
   neap_->timer_stop(c->pool->loop, &c->clean.limit);
+  if (c->cancel.victim != NULL) query_unref(c->cancel.victim);
   c->cancel.victim = NULL;
   if (l != NULL) {
     l->conn = NULL;

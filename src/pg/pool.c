@@ -331,7 +331,8 @@ int pool_start(pool *p) {
 
 int pool_quiet(const pool *p) {
   return list_empty((list *)&p->busy) && list_empty((list *)&p->leased) &&
-         p->nclaims == 0 && p->live == 0 && p->jobs == 0;
+         p->nclaims == 0 && p->live == 0 && p->jobs == 0 &&
+         (p->state != POOL_CLOSED || p->dialling == 0);
 }
 
 void pool_drain(pool *p) {

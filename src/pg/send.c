@@ -32,7 +32,7 @@ int ring_reserve(conn *c, unsigned n) {
 query *lane_head(const conn *c) { return c->count ? ring_at(c, 0)->q : NULL; }
 
 int lane_holds(const conn *c, const query *q) {
-  return q->state == Q_SENT && q->conn == c;
+  return q != NULL && q->state == Q_SENT && q->conn == c;
 }
 
 /* Prepared entries. */
