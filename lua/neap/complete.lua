@@ -333,7 +333,7 @@ function complete.imap(iter, fn, opts)
   end
   opts = options.check("neap.imap", opts, IMAP_OPTIONS)
   local limit = opts.concurrency or 8
-  if limit == math.huge then limit = math.maxinteger end
+  if limit == math.huge then limit = 1 << 53 end -- a semaphore's largest
   return iterator.give(stream.start("neap.imap", function(put)
     imap(pull, fn, limit, opts.ordered ~= false, put)
   end, 0, closers))

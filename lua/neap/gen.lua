@@ -85,26 +85,40 @@ function Gen:next()
   return after_step(self, step(self))
 end
 
---- End it: its `<close>` variables run now, in this task.
----@async
----@param gone? boolean by the end of its scope
-function Gen:close(gone)
-  local state = self.state
-  if state == "over" or gone and state ~= "suspended" then return end
-  if state == "running" then invalid "cannot close a generator that is running" end
-  if state == "new" then
-    self.state = "over"
-    return
-  end
-  self.gone = gone
-  local ok, err = step(self, true)
+--- Somebody else closes it already: wait until that is done.
+local function await_close(self)
+  local closing = self.closing
+  if closing.by ~= core.current() then closing.done:wait() end
+end
+
+local function finish_close(self, ok, err)
   local dead = coroutine.status(self.co) == "dead"
   self.state = "over"
+  self.closing.done:set()
   if not dead then
     plain_close(self.co)
     invalid "the generator ignored its close and yielded again"
   end
   if not ok and err ~= EXIT then error(err, 0) end
+end
+
+--- End it: its `<close>` variables run now, in this task.
+---@async
+---@param gone? boolean by the end of its scope
+function Gen:close(gone)
+  local state = self.state
+  if state == "running" then
+    if self.closing then return await_close(self) end
+    if gone then return end
+    invalid "cannot close a generator that is running"
+  end
+  if state == "suspended" then
+    self.closing = { by = core.current(), done = core.event() }
+    self.gone = gone
+    finish_close(self, step(self, true))
+  elseif state == "new" then
+    if gone then self.homeless = true else self.state = "over" end
+  end
 end
 
 Gen.__call = function(self) return self:next() end

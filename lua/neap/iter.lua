@@ -18,6 +18,7 @@ local stream = require "neap.stream"
 ---@class neap.Iter
 ---@field private pull fun(): ... the next values; nil at the end
 ---@field private closers (fun())[] close what it reads from, the last first
+---@field private started boolean
 ---@field private over boolean
 ---@field private taken boolean a later stage has taken it over
 local Iter = {}
@@ -29,7 +30,7 @@ local WHAT <const> = "neap.iter"
 
 local function make(pull, closers)
   local self = setmetatable({
-    pull = pull, closers = closers, over = false, what = WHAT,
+    pull = pull, closers = closers, started = false, over = false, what = WHAT,
   }, Iter)
   return iterator.give(self, #closers == 0)
 end
@@ -57,6 +58,7 @@ function Iter:next()
   check_not_taken(self)
   if self.over then return iterator.ended(self) end
   iterator.use(self)
+  self.started = true
   return after_pull(self, pcall(self.pull))
 end
 
@@ -65,12 +67,21 @@ end
 ---@param gone? boolean by the end of its scope
 function Iter:close(gone)
   if self.over then return end
+  if gone and not self.started then
+    self.homeless = true
+    return
+  end
   self.over, self.gone = true, gone
   iterator.close_all(self.closers)
 end
 
 Iter.__call = function(self) return self:next() end
 Iter.__close = iterator.on_close
+
+-- Unreachable: a background task closes what it reads from.
+Iter.__gc = function(self)
+  if not self.over and #self.closers > 0 then iterator.later(self.close, self) end
+end
 
 --- The source of an iterator: of a pipeline its insides, so that a long one
 --- costs no more than its stages.
@@ -226,7 +237,9 @@ local function with_task(closers, produce)
   local from = stream.start(WHAT, produce, 0)
   closers = table.move(closers, 1, #closers, 1, {})
   closers[#closers + 1] = function() from:close() end
-  return make(function() return from:next() end, closers)
+  local self = make(function() return from:next() end, closers)
+  self.started = true
+  return self
 end
 
 local function pump(pull, put)

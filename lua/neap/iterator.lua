@@ -4,11 +4,12 @@
 --- Where the `for` of this Lua closes its fourth value (see neap.probe), it is
 --- given one. Where it does not, an iterator left by `break`, `return` or an
 --- error is closed when the body of the scope has ended that was innermost when
---- it was made, or when another task began to use it.
+--- it was made. If another task uses it then, it is handed on to that one.
 ---
---- An iterator is an object with `next`, `close`, and fields that belong to
---- this file: `user` (the task that made it, then the one that advances it),
---- `what` (for messages), `gone` (its scope has ended).
+--- An iterator is an object with `next`, `close(gone)`, and fields that belong to
+--- this file: `user` (the task that made it or advanced it last), `what` (for
+--- messages), `gone` (its scope has ended), `homeless` (the same, but it was not
+--- in use: the scope in which it begins to be takes it).
 
 local core = require "neap.core"
 local options = require "neap.options"
@@ -66,13 +67,14 @@ function iterator.later(fn, ...)
   return core.running() and (pcall(core.background, fn, ...))
 end
 
---- Somebody else advances it now: the end of his scope closes it, not ours.
-local function is_in_use(object)
+--- Another task uses it: its end closes the object, not that of our scope.
+local function hand_on(object)
   local user = object.user
-  return user and user ~= core.current() and not iterator.has_ended(user)
+  return user and user ~= core.current() and core.close_with_scope(object, user)
 end
 
---- The objects that the body of a scope has left, the last made first.
+--- What is to be done with what the body of a scope has left; that of the last
+--- one made stands last.
 local function take_left(set)
   local left = {}
   for object, order in pairs(set) do
@@ -83,7 +85,7 @@ local function take_left(set)
   for _, entry in ipairs(left) do
     local object = entry.object
     set[object] = nil
-    if not is_in_use(object) then
+    if not hand_on(object) then
       list[#list + 1] = function() object:close(true) end
     end
   end
@@ -114,10 +116,10 @@ end
 
 --- Called at every step.
 function iterator.use(object)
-  local me = core.current()
-  if me == object.user then return end
-  object.user = me
-  if not probe.for_close_ok then core.close_with_scope(object) end
+  object.user = core.current()
+  if not object.homeless then return end
+  object.homeless = false
+  core.close_with_scope(object)
 end
 
 --- A step of one that is over: nil, unless the end came from its scope.

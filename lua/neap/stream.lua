@@ -42,18 +42,22 @@ function Stream:next()
   return after_get(self, pcall(self.queue.get, self.queue))
 end
 
+local function join(self)
+  if iterator.has_ended(self.task) then return end
+  core.shield(math.huge, self.task.join, self.task)
+end
+
 --- Cancel the producer and wait for its end; raises what it failed with, if
 --- that has not been heard yet.
 ---@async
 ---@param gone? boolean by the end of its scope
 function Stream:close(gone)
-  if self.closed or self.over then return end
+  if self.closed then return join(self) end -- perhaps by another task, just now
+  if self.over then return end
   self.closed, self.over, self.gone = true, true, gone
   self.task:cancel "the stream was closed"
   self.queue:close(nil, { discard = true })
-  if not iterator.has_ended(self.task) then
-    core.shield(math.huge, self.task.join, self.task)
-  end
+  join(self)
   local failure = self.shared.failure
   self.shared.failure = nil
   iterator.close_all(self.sources, failure)

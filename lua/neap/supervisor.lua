@@ -3,10 +3,10 @@
 ---
 --- R1  A child is up (its function runs), down (it waits to be started again)
 ---     or gone (for good, and off the list).
---- R2  One restart at a time: it holds `turn`. It claims the companions that go
----     down with the child; a child that was claimed waits at its own gate.
---- R3  Companions go down in reverse order of their start, and are up again in
----     the order of their start.
+--- R2  One restart at a time: it holds `turn`. It claims those that go down with
+---     the child, itself among them; who was claimed waits at a gate of his own.
+--- R3  They go down in reverse order of their start. The first gate is opened
+---     when all are down; who has passed his opens that of the next, `after`.
 
 local core = require "neap.core"
 local options = require "neap.options"
@@ -72,8 +72,10 @@ local function claim(self, child)
     found = found or other == child
     if other == child or strategy == "one_for_all"
       or strategy == "rest_for_one" and found then
+      if other.gate then other.gate:set() end -- to the new one
+      other.gate, other.after = core.event(), nil
+      if #group > 0 then group[#group].after = other.gate end
       group[#group + 1] = other
-      other.gate = core.event()
     end
   end
   return group
@@ -87,16 +89,23 @@ local function restart(self, child)
     if other.up then other.up:cancel "restarted with a sibling" end
   end
   for i = #group, 1, -1 do group[i].down:wait() end
-  for _, other in ipairs(group) do other.gate:set() end
+  group[1].gate:set()
 end
 
 -- ------------------------------------------------------------------- a child
 
 local Gone = {}
 
+local function open_next(child)
+  local after = child.after
+  child.after = nil
+  if after then after:set() end
+end
+
 --- However its task ends, the child is off the list.
 function Gone.__close(child)
   child.down:set() -- nobody waits for it
+  open_next(child)
   local list = child.list
   for i, other in ipairs(list) do
     if other == child then return table.remove(list, i) end
@@ -134,6 +143,7 @@ local function pass_gates(child)
     gate:wait()
     if child.gate == gate then child.gate = nil end
   end
+  open_next(child)
 end
 
 --- Body of the task of a child: all its lives.

@@ -41,6 +41,13 @@ void context_inherit(lua_State *L, rt *r, unsigned i) {
   keep_values(L, r, i);
 }
 
+void context_forget(lua_State *L, rt *r, unsigned i) {
+  lx_ref(L, r->r_ctx);
+  lua_pushnil(L);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+}
+
 static void check_key(lua_State *L, int idx) {
   luaL_argcheck(L, !lua_isnoneornil(L, idx), idx, "a key cannot be nil");
   luaL_argcheck(L, lua_type(L, idx) != LUA_TNUMBER ||

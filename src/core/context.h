@@ -10,6 +10,9 @@
 ** that runs in L. Only when rt.r_ctx is set. */
 void context_inherit(lua_State *L, rt *r, unsigned i);
 
+/* The task in slot i has ended. Allocates nothing. */
+void context_forget(lua_State *L, rt *r, unsigned i);
+
 void context_open(lua_State *L, rt *r);
 
 #endif

@@ -29,7 +29,14 @@ typedef struct semaphore {
 
 typedef struct guard { /* user value 1: the lock or semaphore */
   int is_lock, over;
+  const task *by; /* compared, never followed */
 } guard;
+
+/* The running task, also from a plain coroutine in it. */
+static task *me(lua_State *L) {
+  task *t = task_of(L);
+  return t != NULL ? t : rt_of(L)->current;
+}
 
 static lock *check_lock(lua_State *L, int idx) {
   return lx_check(L, rt_of(L), idx, CLASS_LOCK);
@@ -100,6 +107,7 @@ static int give_guard(lua_State *L) {
   guard *g = lua_touserdata(L, 2);
 
   g->over = 0;
+  g->by = task_of(L);
   lua_pushvalue(L, 2);
   return 1;
 }
@@ -160,7 +168,7 @@ static int l_lock_release(lua_State *L) {
 
   if (k->owner == NULL)
     return fault_error(L, "invalid", "lock:release: the lock is not held");
-  if (k->owner != task_of(L))
+  if (k->owner != me(L))
     return fault_error(L, "invalid",
                        "lock:release: another task holds the lock");
   lock_release(rt_of(L), k);
@@ -299,7 +307,12 @@ static void guard_end(lua_State *L, int idx) {
   lua_getiuservalue(L, idx, 1);
   if (g->is_lock) {
     lock *k = check_lock(L, -1);
-    if (k->owner != NULL && k->owner == task_of(L)) lock_release(rt_of(L), k);
+    if (k->owner == me(L) && k->owner != NULL)
+      lock_release(rt_of(L), k);
+    else if (k->owner != NULL && g->by != me(L)) {
+      g->over = 0;
+      fault_error(L, "invalid", "guard:release: another task holds the lock");
+    }
   } else
     semaphore_release(L, check_semaphore(L, -1));
   lua_pop(L, 1);

@@ -437,16 +437,23 @@ static const luaL_Reg metas[] = {{"__newindex", l_scope__newindex},
                                  {"__tostring", l_scope__tostring},
                                  {NULL, NULL}};
 
-/* core.close_with_scope(object): see scope_add_closer. Outside of tasks there
-** is no scope, and nothing is done. */
+/* core.close_with_scope(object [, task]): see scope_add_closer. The scope is the
+** innermost one of the caller, or the task's own. False if there is none, or
+** its body has ended. */
 static int l_close_with_scope(lua_State *L) {
-  task *t = task_of(L);
+  task *t = lua_isnoneornil(L, 2) ? task_of(L) : task_check(L, 2);
+  scope *s = NULL;
 
   luaL_checkany(L, 1);
   if (t == NULL) t = rt_of(L)->current; /* inside a plain coroutine */
-  if (t != NULL && !(t->flags & T_ENDING))
-    scope_add_closer(L, scope_for_spawn(L, t), 1);
-  return 0;
+  if (t != NULL && t->state < TASK_DONE && !(t->flags & T_ENDING)) {
+    s = lua_isnoneornil(L, 2) ? scope_for_spawn(L, t) : scope_of_task(t);
+    if (s == NULL) return luaL_error(L, "not enough memory");
+    if (s->closing) s = NULL;
+  }
+  if (s != NULL) scope_add_closer(L, s, 1);
+  lua_pushboolean(L, s != NULL);
+  return 1;
 }
 
 /* core.set_closer(fn): fn(set) closes the objects that are its keys. */

@@ -128,7 +128,7 @@ static int l_select(lua_State *L) {
   task *t;
   choice *c;
   int i, n, after = -1;
-  int64_t ns = INT64_MAX;
+  int64_t ns = INT64_MAX; /* math.huge: no time limit */
 
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -193,7 +193,7 @@ static int l_after(lua_State *L) {
   int64_t ns = lx_seconds(L, 1, NULL);
   recipe *b = lx_new(L, rt_of(L), CLASS_BRANCH, sizeof *b, 2);
 
-  b->ns = ns > INT64_MAX / 2 ? INT64_MAX / 2 : ns;
+  b->ns = ns;
   return 1;
 }
 

@@ -73,6 +73,7 @@ void task_slot_leave(lua_State *L, task *t, int whole) {
   lua_rawseti(L, -2, i);
   lua_pop(L, 1);
   t->anchor = 0;
+  if (unlikely(r->r_ctx != 0)) context_forget(L, r, i);
   if (whole && r->idle_n < IDLE_MAX) {
     r->idle_n++;
     slot_give(r, &r->slot_idle, i);
