@@ -142,7 +142,7 @@ lint: ## layers, static state, luacheck, every warning an error
 	$(again) compiled B=$(B)/lint WERROR=1
 	$(LUA) tools/layers.lua src include lua tools spec test examples bench
 	$(LUA) tools/statics.lua $(B)/lint
-	$(LUACHECK) -q lua spec examples bench tools test .busted
+	$(LUACHECK) -q lua spec examples bench tools test types .busted
 
 check: ## lint, test, asan
 	$(again) lint

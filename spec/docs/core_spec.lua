@@ -2,6 +2,7 @@ local neap = require "neap"
 local page = require "spec.support.page"
 local run = require "spec.support.run"
 local shell = require "spec.support.shell"
+local types = require "spec.support.types"
 
 local PAGES <const> = { "docs/tasks.md", "docs/primitives.md", "docs/emitter.md" }
 
@@ -107,15 +108,15 @@ describe("the tables of options", function()
   end
 end)
 
-describe("types/neap/core.d.lua", function()
+describe("types/neap", function()
   local CLASS <const> = {
     task = "Task", s = "Scope", future = "Future", event = "Event", lock = "Lock",
     semaphore = "Semaphore", guard = "Guard", condition = "Condition", barrier = "Barrier",
     rwlock = "RWLock", queue = "Queue", em = "Emitter", handle = "Listener",
   }
-  local text = shell.read "types/neap/core.d.lua"
-
-  it("is Lua", function() assert(load(text)) end)
+  local texts = {}
+  for i, path in ipairs(types.paths()) do texts[i] = "\n" .. shell.read(path) end
+  local text = table.concat(texts)
 
   it("has every method", run(function()
     for object, value in pairs(objects()) do

@@ -14,6 +14,7 @@ local events = {}
 ---@field errors? "report"|"raise"|"collect"  "report" if absent
 ---@field max_listeners? integer
 
+--- Brings events to those who have subscribed.
 ---@param opts? neap.events.Options
 ---@return neap.events.Publisher
 function events.publisher(opts) end
@@ -24,8 +25,8 @@ local Publisher = {}
 --- Call `fn(event)` for the events of a name, "*" for all.
 ---@param name string
 ---@param fn fun(event: neap.events.Event)
----@param opts? table  of the emitter's `on`
----@return any handle  with `:off()`, closable
+---@param opts? neap.ListenerOptions
+---@return neap.Listener
 function Publisher:subscribe(name, fn, opts) end
 
 --- Announce an event to all its handlers and wait for them.

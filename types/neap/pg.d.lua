@@ -637,18 +637,23 @@ function Batch:exec(sql, ...) end
 ---@field types string[]    names of the columns' types
 local Statement = {}
 ---@async
+---@param ... any  its parameters
 ---@return neap.pg.Rows
 function Statement:query(...) end
 ---@async
+---@param ... any  its parameters
 ---@return table|nil
 function Statement:row(...) end
 ---@async
+---@param ... any  its parameters
 ---@return any
 function Statement:value(...) end
 ---@async
+---@param ... any  its parameters
 ---@return any[]
 function Statement:column(...) end
 ---@async
+---@param ... any  its parameters
 ---@return integer rows
 ---@return string tag
 function Statement:exec(...) end
@@ -681,6 +686,9 @@ function Statement:exec_many(list) end
 ---@field retries integer            statements sent again
 ---@field healed integer             stale plans made anew
 
+---@class neap.pg.TimeoutOptions
+---@field timeout? number  seconds
+
 ---@class neap.pg.Pool: neap.pg.Queryable, userdata
 local Pool = {}
 
@@ -688,7 +696,7 @@ local Pool = {}
 --- `pool_timeout` after `timeout` seconds, the pool's acquire_timeout if absent;
 --- `pool_closed`; what on_connect and on_acquire raise.
 ---@async
----@param opts? {timeout?: number}
+---@param opts? neap.pg.TimeoutOptions
 ---@return neap.pg.Conn
 function Pool:acquire(opts) end
 
@@ -707,7 +715,7 @@ function Pool:drain(timeout) end
 --- Refuse those who wait with `pool_closed`, let end what is under way, at most
 --- `timeout` seconds (5), then close. Once more does nothing.
 ---@async
----@param opts? {timeout?: number}
+---@param opts? neap.pg.TimeoutOptions
 function Pool:close(opts) end
 
 --- One of `sql` and `up`; the place in the list is the version if absent.

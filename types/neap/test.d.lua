@@ -77,6 +77,7 @@ function test.mock.err(e) end
 local Mock = {}
 
 --- Every call returns these values.
+---@param ... any
 ---@return neap.test.Mock self
 function Mock:returns(...) end
 
@@ -96,9 +97,11 @@ function Mock:sequence(list) end
 function Mock:delays(seconds) end
 
 --- The last call had these arguments, compared deeply.
+---@param ... any
 function Mock:assert_called_with(...) end
 
 --- There was one call, and it had these arguments.
+---@param ... any
 function Mock:assert_called_once_with(...) end
 
 --- Put `value` under `key` until the patch is closed.
@@ -144,17 +147,20 @@ function test.cancel_sweep(fn, opts) end
 --- `fn(...)` passes at least one checkpoint. Its values.
 ---@async
 ---@param fn fun(...): ...
+---@param ... any
 ---@return any ...
 function test.assert_checkpoints(fn, ...) end
 
 --- `fn(...)` passes no checkpoint. Its values.
 ---@param fn fun(...): ...
+---@param ... any
 ---@return any ...
 function test.assert_no_checkpoints(fn, ...) end
 
 --- `fn(...)` waits. Its values.
 ---@async
 ---@param fn fun(...): ...
+---@param ... any
 ---@return any ...
 function test.assert_suspends(fn, ...) end
 

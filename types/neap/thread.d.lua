@@ -24,9 +24,6 @@ function thread.call(fn, ...) end
 ---@return integer was
 function thread.limit(n) end
 
----@class neap
----@field thread neap.thread
-
 --- In a function called on another thread: is the result unwanted by now?
 ---@return boolean
 function neap_thread_cancelled() end
