@@ -51,9 +51,10 @@ end
 ---@return any ... one value of each, in order
 function combine.gather(...)
   local n = select("#", ...)
-  if n == 0 then return core.checkpoint() end
   local list = { ... }
   for i = 1, n do check("gather", i, list[i]) end
+  core.may_wait "neap.gather"
+  if n == 0 then return core.checkpoint() end
   local results = collect(list, n)
   return table.unpack(results, 1, n)
 end
@@ -64,6 +65,7 @@ end
 ---@return table results `{n=, v1, ...}`
 function combine.all(list)
   local n = check_list("all", list)
+  core.may_wait "neap.all"
   if n == 0 then core.checkpoint() return { n = 0 } end
   return collect(list, n)
 end
@@ -74,6 +76,7 @@ end
 ---@return table outcomes `{n=, {ok=true, value=} | {ok=false, err=}, ...}`
 function combine.settle(list)
   local n = check_list("settle", list)
+  core.may_wait "neap.settle"
   local outcomes = { n = n }
   if n == 0 then core.checkpoint() return outcomes end
   local tasks, ours = {}, {}
@@ -132,6 +135,7 @@ function combine.map(list, fn, opts)
   end
   opts = options.check("neap.map", opts, MAP_OPTIONS)
   local n = lists.length("map", list, 2)
+  core.may_wait "neap.map"
   local results, next_index = { n = n }, 0
   if n == 0 then core.checkpoint() return results end
   local keep, limit = opts.errors == "collect", opts.timeout

@@ -135,6 +135,7 @@ end
 function complete.race(list)
   local n = check_list("race", list)
   check_not_empty("race", n)
+  core.may_wait "neap.race"
   local first
   local late, err = in_order_of_ends(list, n, function(next_end)
     first = select(2, next_end())
@@ -152,6 +153,7 @@ end
 function complete.any(list)
   local n = check_list("any", list)
   check_not_empty("any", n)
+  core.may_wait "neap.any"
   local winner
   local errors, failures = {}, {}
   local late, err = in_order_of_ends(list, n, function(next_end)
@@ -193,6 +195,7 @@ function complete.wait(tasks, opts)
   local n = check_list("wait", tasks, true)
   check_not_empty("wait", n)
   opts = options.check("neap.wait", opts, WAIT_OPTIONS)
+  core.may_wait "neap.wait"
   local when = opts.when or "all"
   core.move_on_after(opts.timeout or math.huge, function()
     local _, err = in_order_of_ends(tasks, n, function(next_end)

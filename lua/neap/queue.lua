@@ -44,6 +44,7 @@ function Queue:consume(n, fn, opts)
       type(fn) .. ")", 2)
   end
   opts = options.check("queue:consume", opts, CONSUME_OPTIONS)
+  core.may_wait "queue:consume"
   core.scope(function(s)
     for _ = 1, n do s:spawn(work, self, fn, opts.on_error) end
   end)

@@ -100,6 +100,7 @@ end
 ---@param sources? (fun())[] what closes that which it reads from
 ---@return neap.Stream
 function stream.start(what, fn, capacity, sources)
+  core.may_wait(what)
   local queue, shared = core.queue(capacity), {}
   local function put(...)
     iterator.check_first(what, ...)

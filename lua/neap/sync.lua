@@ -253,6 +253,7 @@ function sync.once(fn)
   end
   local mutex, values = core.lock(), nil
   return function(...)
+    core.may_wait "neap.once"
     if values then
       core.pass "once"
     else

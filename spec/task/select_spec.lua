@@ -291,6 +291,13 @@ describe("neap.select", function()
     assert.is_false((pcall(neap.queue(1).on_put, neap.queue(1), nil)))
   end))
 
+  it("refuses to wait for the end of the task that calls", run(function()
+    local err = raises("deadlock", neap.select, {
+      neap.queue(0):on_get(), neap.current():on_done(),
+    })
+    assert.is_truthy(err.message:find("on_done", 1, true), err.message)
+  end))
+
   it("outside of a task says so (W6)", function()
     raises("not_in_task", neap.select, { neap.after(1) })
   end)

@@ -23,6 +23,17 @@ local function waits()
     ["future:await"] = function() future:await() end,
     ["emitter:emit"] = function() em:emit "x" end,
     ["emitter:wait_for"] = function() em:wait_for "x" end,
+    ["queue:consume"] = function() q:consume(1, print) end,
+    ["neap.gather"] = function() neap.gather(print) end,
+    ["neap.all"] = function() neap.all { print } end,
+    ["neap.settle"] = function() neap.settle {} end,
+    ["neap.map"] = function() neap.map({ 1 }, print) end,
+    ["neap.race"] = function() neap.race { print } end,
+    ["neap.any"] = function() neap.any { print } end,
+    ["neap.imap"] = function() neap.imap({ 1 }, print) end,
+    ["neap.as_completed"] = function() neap.as_completed { print } end,
+    ["neap.stream"] = function() neap.stream(print) end,
+    ["neap.once"] = neap.once(print),
   }
 end
 
@@ -38,6 +49,7 @@ describe("a wait where Lua cannot suspend", function()
   it("outside of a task, in a plain coroutine, says so too (W6)", function()
     local err = raises("not_in_task", coroutine.wrap(function() neap.sleep(1) end))
     assert.is_truthy(err.message:find("neap.sleep", 1, true), err.message)
+    assert.is_truthy(err.message:find("not inside a task", 1, true), err.message)
   end)
 
   it("in a comparator of table.sort names both (W6)", run(function()

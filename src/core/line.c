@@ -116,6 +116,13 @@ static int l_pass(lua_State *L) {
   return park_finish(L, 0);
 }
 
+/* core.may_wait(what): raises if this call cannot wait here. No checkpoint: for
+** functions that are made of others which are. */
+static int l_may_wait(lua_State *L) {
+  park_may_wait(L, luaL_checkstring(L, 1));
+  return 0;
+}
+
 static const luaL_Reg methods[] = {{"wait", l_line_wait},
                                    {"wake", l_line_wake},
                                    {"first", l_line_first},
@@ -125,6 +132,7 @@ static const luaL_Reg metas[] = {{"__len", l_line__len}, {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"line", l_line_new},
                                      {"pass", l_pass},
+                                     {"may_wait", l_may_wait},
                                      {NULL, NULL}};
 
 void line_open(lua_State *L, rt *r);

@@ -73,7 +73,7 @@ static const char *push_culprit(lua_State *L) {
 BASE_NORETURN static void refuse(lua_State *L, const char *what, int in_task) {
   const char *name;
 
-  if (lua_pushthread(L) || in_task) {
+  if (lua_pushthread(L) || in_task || rt_of(L)->current == NULL) {
     lua_pop(L, 1);
     name = in_task ? push_culprit(L) : NULL;
     if (!in_task)
@@ -141,7 +141,7 @@ static void cancelled_entry(lua_State *L, task *t) {
   lua_yieldk(L, 0, 0, k_cancelled);
 }
 
-task *park_enter(lua_State *L, const char *what) {
+task *park_may_wait(lua_State *L, const char *what) {
   task *t = task_of(L);
 
   if (unlikely(t == NULL || !lua_isyieldable(L) || t->flags & T_BLOCKED))
@@ -149,6 +149,12 @@ task *park_enter(lua_State *L, const char *what) {
   if (unlikely(t->flags & T_INLINE))
     fault_error(L, "not_in_task",
                 "%s: a listener called by emit_sync cannot wait", what);
+  return t;
+}
+
+task *park_enter(lua_State *L, const char *what) {
+  task *t = park_may_wait(L, what);
+
   if (unlikely(t->probed)) testkit_entered(L, t, what);
   if (unlikely(t->current->cause != NULL)) cancelled_entry(L, t);
   return t;

@@ -12,6 +12,8 @@
 ** (kind not_in_task, or the task's cancellation). `what` is the call as the
 ** user wrote it. */
 task *park_enter(lua_State *L, const char *what);
+/* The first half of it: no checkpoint. */
+task *park_may_wait(lua_State *L, const char *what);
 
 /* Suspend; `return park(...)`. k runs in the task when it is woken, with
 ** (L, w->rc, (lua_KContext)w); not when the task was cancelled. */

@@ -5,10 +5,12 @@
 ** Q1  Getters wait only while the queue is empty, putters only while it is
 **     full; never both, except that capacity 0 hands over directly.
 ** Q2  The item of a waiting putter is argument 2 of its suspended call.
-** Q3  An item that cannot be compared with the others goes back to its putter
+** Q3  With an overflow policy nobody waits to put.
+** Q4  An item that cannot be compared with the others goes back to its putter
 **     as an error; it was never in the queue.
 */
 #include <math.h>
+#include <string.h>
 
 #include "core/fault.h"
 #include "core/options.h"
@@ -17,12 +19,17 @@
 #include "core/store.h"
 #include "core/sync.h"
 
+/* ORDER OVERFLOW */
+enum overflow { BLOCK, DROP_OLDEST, DROP_NEWEST, LATEST };
+
 typedef struct queue {
   list getters, putters, joiners;
   store items;
   lua_Integer capacity; /* LUA_MAXINTEGER: none */
   lua_Integer unfinished;
+  lua_Integer dropped; /* by the overflow policy */
   int closed, has_error, discarded;
+  enum overflow overflow;
   int broken; /* closed because the last consumer has gone */
 } queue;
 
@@ -47,9 +54,38 @@ static queue *new_queue(lua_State *L, enum store_order order) {
   return q;
 }
 
-/* neap.queue(capacity) */
+static enum overflow check_overflow(lua_State *L, int idx) {
+  static const char *const names[] = {"overflow", NULL};
+  static const char *const policies[] = {"block", "drop_oldest", "drop_newest",
+                                         "latest", NULL}; /* ORDER OVERFLOW */
+  const char *is;
+  int i;
+
+  if (lua_isnoneornil(L, idx)) return BLOCK;
+  luaL_checktype(L, idx, LUA_TTABLE);
+  options_check(L, idx, "neap.queue", names);
+  if (lua_getfield(L, idx, "overflow") == LUA_TNIL) return BLOCK;
+  is = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  for (i = 0; policies[i] != NULL; i++)
+    if (strcmp(is, policies[i]) == 0) return (enum overflow)i;
+  fault_error(L, "invalid",
+              "neap.queue: option 'overflow' must be \"block\", "
+              "\"drop_oldest\", \"drop_newest\" or \"latest\"");
+  return BLOCK;
+}
+
+/* neap.queue(capacity [, {overflow=}]) */
 static int l_queue_new(lua_State *L) {
-  new_queue(L, STORE_FIFO);
+  enum overflow overflow = check_overflow(L, 2);
+  queue *q = new_queue(L, STORE_FIFO);
+
+  luaL_argcheck(L, overflow == BLOCK || q->capacity > 0, 1,
+                "a queue that drops items needs a capacity from 1 on");
+  q->overflow = overflow;
+  if (overflow == LATEST) {
+    q->overflow = DROP_OLDEST;
+    q->capacity = 1;
+  }
   return 1;
 }
 
@@ -79,7 +115,7 @@ static int closed(lua_State *L, const queue *q, const char *what) {
 
 static int finish_put(lua_State *L, queue *q, int status, const char *what) {
   if (status == NEAP_ECLOSED) return closed(L, q, what);
-  if (status == NEAP_EINVAL) return lua_error(L); /* Q3: it is on top */
+  if (status == NEAP_EINVAL) return lua_error(L); /* Q4: it is on top */
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -92,6 +128,21 @@ static int k_put(lua_State *L, int status, lua_KContext ctx) {
 static const neap_op op_put = {"queue:put", park_abort_listed};
 static const neap_op op_get = {"queue:get", park_abort_listed};
 
+/* Q3: there is no room. True if there is now, else the new item is dropped. */
+static int make_room(lua_State *L, queue *q, int qi) {
+  if (q->overflow == DROP_NEWEST) {
+    q->dropped++;
+    return 0;
+  }
+  store_take(L, &q->items, qi);
+  lua_pop(L, 1);
+  q->unfinished--; /* nobody will say that it is done */
+  q->dropped++;
+  return 1;
+}
+
+enum { NO_ROOM, TAKEN, DROPPED };
+
 /* Put the value at `item` if there is room or a getter. */
 static int offer(lua_State *L, queue *q, int qi, int item) {
   if (!list_empty(&q->getters)) {
@@ -101,10 +152,14 @@ static int offer(lua_State *L, queue *q, int qi, int item) {
     park_wake_with(w, 0, 1);
   } else if (q->items.n < q->capacity)
     store_put(L, &q->items, qi, item);
+  else if (q->overflow == BLOCK)
+    return NO_ROOM;
+  else if (make_room(L, q, qi))
+    store_put(L, &q->items, qi, item);
   else
-    return 0;
+    return DROPPED;
   q->unfinished++;
-  return 1;
+  return TAKEN;
 }
 
 static void check_item(lua_State *L) {
@@ -115,12 +170,13 @@ static void check_item(lua_State *L) {
 static int l_queue_put(lua_State *L) {
   queue *q = check_queue(L, 1);
   task *t;
+  int is;
 
   check_item(L);
   t = park_enter(L, "queue:put");
   if (q->closed) return closed(L, q, "queue:put");
-  if (offer(L, q, 1, 2)) {
-    lua_pushboolean(L, 1);
+  if ((is = offer(L, q, 1, 2)) != NO_ROOM) {
+    lua_pushboolean(L, is == TAKEN);
     return park_finish(L, 1);
   }
   list_append(&q->putters, wait_node(&t->wait));
@@ -133,7 +189,7 @@ static int l_queue_try_put(lua_State *L) {
 
   check_item(L);
   if (q->closed) return closed(L, q, "queue:try_put");
-  lua_pushboolean(L, offer(L, q, 1, 2));
+  lua_pushboolean(L, offer(L, q, 1, 2) == TAKEN);
   return 1;
 }
 
@@ -146,7 +202,7 @@ static int l_insert(lua_State *L) {
 }
 
 /* Move the item of a waiting putter, which is on top, into the queue; pops it.
-** 0: Q3, and the error is on top. */
+** 0: Q4, and the error is on top. */
 static int insert(lua_State *L, queue *q, int qi) {
   if (q->items.order != STORE_SMALLEST) {
     store_put(L, &q->items, qi, lua_gettop(L));
@@ -392,10 +448,11 @@ static const branch_kind branch_get = {"queue:on_get", get_ready, get_enter,
 
 static int put_ready(lua_State *L, void *object, int qi, int item) {
   queue *q = object;
+  int is;
 
   if (q->closed) return closed(L, q, "queue:on_put");
-  if (!offer(L, q, qi, item)) return -1;
-  lua_pushboolean(L, 1);
+  if ((is = offer(L, q, qi, item)) == NO_ROOM) return -1;
+  lua_pushboolean(L, is == TAKEN);
   return 1;
 }
 
@@ -423,6 +480,11 @@ static int l_queue_on_put(lua_State *L) {
   return select_push_branch(L, rt_of(L), &branch_put, 1, 2);
 }
 
+static int l_queue_dropped(lua_State *L) {
+  lua_pushinteger(L, check_queue(L, 1)->dropped);
+  return 1;
+}
+
 static int l_queue__len(lua_State *L) {
   lua_pushinteger(L, check_queue(L, 1)->items.n);
   return 1;
@@ -434,7 +496,7 @@ static const luaL_Reg methods[] = {
     {"iter", l_queue_iter},       {"close", l_queue_close},
     {"done", l_queue_done},       {"join", l_queue_join},
     {"on_get", l_queue_on_get},   {"on_put", l_queue_on_put},
-    {NULL, NULL}};
+    {"dropped", l_queue_dropped}, {NULL, NULL}};
 
 static const luaL_Reg metas[] = {{"__len", l_queue__len}, {NULL, NULL}};
 

@@ -109,8 +109,13 @@ static int l_task_join(lua_State *L) {
 }
 
 static int done_ready(lua_State *L, void *object, int oi, int item) {
+  task *t = object;
+
   (void)item;
-  return ((task *)object)->state < TASK_DONE ? -1 : task_push_results(L, oi);
+  if (t == task_of(L))
+    return fault_error(L, "deadlock",
+                       "task:on_done: the task would wait for itself");
+  return t->state < TASK_DONE ? -1 : task_push_results(L, oi);
 }
 
 static int done_result(lua_State *L, void *object, int oi, int rc, int n) {
