@@ -8,10 +8,14 @@ local neap = {}
 ---@operator len: integer
 local Queue = {}
 
+---@class neap.QueueOptions
+---@field overflow? "block"|"drop_oldest"|"drop_newest"|"latest"  of a full queue; "block" if absent
+
 --- First in, first out.
 ---@param capacity number  whole, or math.huge; 0: from hand to hand
+---@param opts? neap.QueueOptions
 ---@return neap.Queue
-function neap.queue(capacity) end
+function neap.queue(capacity, opts) end
 
 --- Last in, first out.
 ---@param capacity number  whole from 1 on, or math.huge
@@ -27,10 +31,14 @@ function neap.priority_queue(capacity, less) end
 ---@class neap.GetOptions
 ---@field timeout? number  seconds; absent: no limit
 
+--- How many items the overflow policy has dropped.
+---@return integer
+function Queue:dropped() end
+
 --- Wait for room. Raises kinds `closed`, `broken`.
 ---@async
 ---@param item any  not nil
----@return true
+---@return boolean put  false when the overflow policy dropped it
 function Queue:put(item) end
 
 --- Wait for an item. Raises the error given to close.
