@@ -21,11 +21,21 @@ local OPEN <const> = {} -- the key under which open calls of `with` are counted
 ---@type fun(key: any): any
 ctx.get = core.ctx_get
 
+local function check_key(what, key)
+  if key == nil or key ~= key then
+    error(("bad argument #1 to '%s' (a key cannot be %s)"):format(what,
+      key == nil and "nil" or "NaN"), 3)
+  end
+end
+
 --- Set it for the running task, and for what the task spawns from now on. Nobody
 --- else sees it: neither the parent nor children that run already.
 ---@param key any
 ---@param value any nil removes it
-function ctx.set(key, value) core.ctx_set(key, value) end
+function ctx.set(key, value)
+  check_key("set", key)
+  core.ctx_set(key, value)
+end
 
 local function leave(key, before, depth, ok, ...)
   core.ctx_set(key, before)
@@ -41,6 +51,7 @@ end
 ---@param value any
 ---@param fn fun(...): ...
 function ctx.with(key, value, fn, ...)
+  check_key("with", key)
   if not options.callable(fn) then
     error("bad argument #3 to 'with' (function expected, got " ..
       type(fn) .. ")", 2)

@@ -4,17 +4,24 @@ local run = require "spec.support.run"
 local shell = require "spec.support.shell"
 local types = require "spec.support.types"
 
-local PAGES <const> = { "docs/tasks.md", "docs/primitives.md", "docs/emitter.md" }
+local PAGES <const> = {
+  "docs/run.md", "docs/tasks.md", "docs/combinators.md", "docs/primitives.md",
+  "docs/iterators.md", "docs/context.md", "docs/coroutine.md", "docs/emitter.md",
+}
+
+-- Those that all iterators have.
+local COMMON <const> = { next = true, close = true }
 
 --- The names of an object's methods, without metamethods.
-local function methods(object)
+local function methods(object, which)
   local meta, names = debug.getmetatable(object), {}
   local index = meta.__index
   if type(index) == "function" then -- one that also knows fields
     index = select(2, debug.getupvalue(index, 2))
   end
   for name in pairs(index) do
-    if not name:find "^__" then names[#names + 1] = name end
+    local inherited = which == "pipeline" and COMMON[name]
+    if not name:find "^__" and not inherited then names[#names + 1] = name end
   end
   table.sort(names)
   return names
@@ -31,6 +38,9 @@ local function objects()
     task = neap.current(), s = scope, future = neap.future(), event = neap.event(),
     lock = lock, semaphore = semaphore, guard = guard, condition = neap.condition(),
     barrier = neap.barrier(1), rwlock = neap.rwlock(), queue = neap.queue(1),
+    producer = neap.queue(1):producer(), consumer = neap.queue(1):consumer(),
+    broadcast = neap.broadcast(1), subscription = neap.broadcast(1):subscribe(),
+    iterator = neap.gen(print), pipeline = neap.iter {},
     em = em, handle = em:on("x", print),
   }
 end
@@ -71,7 +81,7 @@ describe("the pages of the core", function()
       for name in pairs(page.headings(path)) do headings[name] = true end
     end
     for object, value in pairs(objects()) do
-      for _, name in ipairs(methods(value)) do
+      for _, name in ipairs(methods(value, object)) do
         assert.is_truthy(headings[object .. ":" .. name], object .. ":" .. name)
       end
     end
@@ -89,7 +99,7 @@ end
 
 describe("the tables of options", function()
   local TABLES <const> = {
-    ["neap.run"] = "docs/tasks.md", ["neap.scope"] = "docs/tasks.md",
+    ["neap.run"] = "docs/run.md", ["neap.scope"] = "docs/tasks.md",
     ["neap.supervisor"] = "docs/tasks.md", ["neap.emitter"] = "docs/emitter.md",
   }
   for name, path in pairs(TABLES) do
@@ -113,6 +123,8 @@ describe("types/neap", function()
     task = "Task", s = "Scope", future = "Future", event = "Event", lock = "Lock",
     semaphore = "Semaphore", guard = "Guard", condition = "Condition", barrier = "Barrier",
     rwlock = "RWLock", queue = "Queue", em = "Emitter", handle = "Listener",
+    producer = "QueueProducer", consumer = "QueueConsumer", broadcast = "Broadcast",
+    subscription = "Subscription", iterator = "Iterator", pipeline = "Iter",
   }
   local texts = {}
   for i, path in ipairs(types.paths()) do texts[i] = "\n" .. shell.read(path) end
@@ -120,7 +132,7 @@ describe("types/neap", function()
 
   it("has every method", run(function()
     for object, value in pairs(objects()) do
-      for _, name in ipairs(methods(value)) do
+      for _, name in ipairs(methods(value, object)) do
         local line = ("\nfunction %s:%s("):format(CLASS[object], name)
         assert.is_truthy(text:find(line, 1, true), line)
       end

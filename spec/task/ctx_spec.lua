@@ -146,6 +146,19 @@ describe("a task-local", function()
     assert.is_false((pcall(with, "key", 1, 2)))
   end))
 
+  it("says to its caller which key is none (L1)", run(function()
+    for _, fn in ipairs { set, with } do
+      local ok, err = pcall(fn, nil, 1, print)
+      assert.is_false(ok)
+      assert.is_truthy(err:find("^bad argument #1 to '%a+' %(a key cannot be nil%)")
+        or err:find("ctx_spec.lua:%d+: bad argument #1 to '%a+' %(a key cannot be nil%)"), err)
+      ok, err = pcall(function() fn(0 / 0, 1, print) end)
+      assert.is_false(ok)
+      assert.is_truthy(err:find(
+        "^[^:]*ctx_spec.lua:%d+: bad argument #1 to '%a+' %(a key cannot be NaN%)"), err)
+    end
+  end))
+
   it("belongs to tasks: outside there is none (L1)", function()
     assert.is_nil(get "key")
     raises("not_in_task", set, "key", 1)

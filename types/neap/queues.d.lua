@@ -18,12 +18,12 @@ local Queue = {}
 function neap.queue(capacity, opts) end
 
 --- Last in, first out.
----@param capacity number  whole from 1 on, or math.huge
+---@param capacity number  as of neap.queue
 ---@return neap.Queue
 function neap.lifo(capacity) end
 
 --- The smallest first; of equal ones the first that was put.
----@param capacity number  whole from 1 on, or math.huge
+---@param capacity number  as of neap.queue
 ---@param less? fun(a: any, b: any): boolean  `a < b` if absent; cannot wait
 ---@return neap.Queue
 function neap.priority_queue(capacity, less) end
