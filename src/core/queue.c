@@ -10,7 +10,6 @@
 **     as an error; it was never in the queue.
 */
 #include <math.h>
-#include <string.h>
 
 #include "core/fault.h"
 #include "core/options.h"
@@ -58,20 +57,12 @@ static enum overflow check_overflow(lua_State *L, int idx) {
   static const char *const names[] = {"overflow", NULL};
   static const char *const policies[] = {"block", "drop_oldest", "drop_newest",
                                          "latest", NULL}; /* ORDER OVERFLOW */
-  const char *is;
-  int i;
 
   if (lua_isnoneornil(L, idx)) return BLOCK;
   luaL_checktype(L, idx, LUA_TTABLE);
   options_check(L, idx, "neap.queue", names);
-  if (lua_getfield(L, idx, "overflow") == LUA_TNIL) return BLOCK;
-  is = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-  for (i = 0; policies[i] != NULL; i++)
-    if (strcmp(is, policies[i]) == 0) return (enum overflow)i;
-  fault_error(L, "invalid",
-              "neap.queue: option 'overflow' must be \"block\", "
-              "\"drop_oldest\", \"drop_newest\" or \"latest\"");
-  return BLOCK;
+  return (enum overflow)options_choice(L, idx, "neap.queue", "overflow",
+                                       policies, BLOCK);
 }
 
 /* neap.queue(capacity [, {overflow=}]) */

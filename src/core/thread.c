@@ -5,19 +5,22 @@
 **
 ** H1  Workers are lent and taken back on the loop's thread; in between only
 **     one pool thread touches them. libuv's queue orders the two: no lock.
-** H2  Calls wait in line only while `running` is at the limit.
+** H2  Calls wait in line only while `running` is at the limit, or that of
+**     their class is.
 ** H3  A call's body is pinned by its box, at index 1 of the suspended call,
 **     and by the work from start to done.
 */
 #include "core/thread.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <lualib.h>
 
 #include "core/fault.h"
+#include "core/options.h"
 #include "core/park.h"
 #include "core/worker.h"
 #include "run/body.h"
@@ -26,10 +29,19 @@
 #define WHAT "neap.thread.call"
 #define BOX "neap.thread.call"
 
-struct threads {
+/* Calls of one class: they stand in a line of their own. */
+typedef struct group {
+  struct group *next;
   list waiting; /* call.wait */
+  unsigned running, limit;
+  char name[];
+} group;
+
+struct threads {
+  group *groups; /* the first has no name and no limit */
   worker *idle;
   unsigned idle_n, running, limit;
+  uint64_t came; /* calls so far: the order of those in line */
 };
 
 typedef struct call {
@@ -37,6 +49,9 @@ typedef struct call {
   neap_work work;
   neap_wait wait;
   rt *r;
+  group *of;
+  uint64_t came;
+  int abandon;    /* who is cancelled does not wait for its end */
   worker *worker; /* while it runs */
   job job;
 } call;
@@ -90,16 +105,34 @@ static int start(call *c) {
     return rc;
   }
   h->running++;
+  c->of->running++;
   body_pin(&c->body);
   c->wait.op = &op_call;
   return 0;
 }
 
+/* The call that may start now and has waited longest, or NULL. */
+static call *next_in_line(struct threads *h) {
+  call *next = NULL;
+  group *g;
+
+  if (h->running >= h->limit) return NULL;
+  for (g = h->groups; g != NULL; g = g->next) {
+    call *c;
+    if (g->running >= g->limit || list_empty(&g->waiting)) continue;
+    c = container_of(wait_of(list_first(&g->waiting)), call, wait);
+    if (next == NULL || c->came < next->came) next = c;
+  }
+  return next;
+}
+
 static void start_waiting(struct threads *h) { /* H2 */
-  while (h->running < h->limit && !list_empty(&h->waiting)) {
-    call *c = container_of(wait_of(list_shift(&h->waiting)), call, wait);
-    int rc = start(c);
-    if (rc < 0) wait_wake(&c->wait, rc);
+  call *c;
+
+  while ((c = next_in_line(h)) != NULL) {
+    int rc;
+    node_remove(wait_node(&c->wait));
+    if ((rc = start(c)) < 0) wait_wake(&c->wait, rc);
   }
 }
 
@@ -108,6 +141,7 @@ static void on_call_done(neap_work *work, int rc) {
   struct threads *h = c->r->threads;
 
   h->running--;
+  c->of->running--;
   take_back(h, c->worker);
   c->worker = NULL;
   wait_wake(&c->wait, rc);
@@ -164,7 +198,9 @@ static int abort_call(neap_wait *w) {
     return 0;
   }
   ask_to_stop(c);
-  return NEAP_PENDING; /* it is waited for */
+  if (!c->abandon) return NEAP_PENDING; /* it is waited for */
+  work_abandon(&c->work); /* the result is freed when it comes */
+  return 0;
 }
 
 static const neap_op op_call = {WHAT, abort_call};
@@ -273,7 +309,7 @@ static void take_code(lua_State *L, job *j, int idx) {
   j->text.len--;
 }
 
-static void check_code(lua_State *L, int idx) {
+static void check_code(lua_State *L, int idx, int position) {
   if (lua_iscfunction(L, idx))
     fault_error(L, "invalid",
                 WHAT ": a function written in C cannot go to another thread; "
@@ -282,7 +318,7 @@ static void check_code(lua_State *L, int idx) {
     check_upvalues(L, idx);
   else if (lua_type(L, idx) != LUA_TSTRING)
     luaL_error(L, "bad argument #%d to '" WHAT "' (function, source text or "
-                  "\"module:function\" expected, got %s)", idx,
+                  "\"module:function\" expected, got %s)", position,
                lua_isnone(L, idx) ? "no value" : luaL_typename(L, idx));
 }
 
@@ -297,15 +333,60 @@ static void push_path(lua_State *L, const char *name) {
   lua_settop(L, top + 1);
 }
 
-/* neap.thread.call(fn | source | "module:function", ...) */
+static group *find_group(const struct threads *h, const char *name) {
+  group *g = h->groups;
+
+  while (g != NULL && strcmp(g->name, name) != 0) g = g->next;
+  return g;
+}
+
+static group *add_group(struct threads *h, const char *name, group *after) {
+  group *g = base_alloc(sizeof *g + strlen(name) + 1);
+
+  if (g == NULL) return NULL;
+  strcpy(g->name, name);
+  list_init(&g->waiting);
+  g->limit = UINT_MAX;
+  if (after == NULL) return h->groups = g;
+  g->next = after->next;
+  return after->next = g;
+}
+
+/* The options at index 1, if there are any; removes them. */
+static group *take_options(lua_State *L, const struct threads *h, int *abandon) {
+  static const char *const names[] = {"abandon", "class", NULL};
+  group *g = h->groups;
+  int type;
+
+  *abandon = 0;
+  if (!lua_istable(L, 1)) return g;
+  options_check(L, 1, WHAT, names);
+  type = lua_getfield(L, 1, "abandon");
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+    fault_error(L, "invalid", WHAT ": option 'abandon' must be a boolean");
+  *abandon = lua_toboolean(L, -1);
+  type = lua_getfield(L, 1, "class");
+  if (type != LUA_TNIL && type != LUA_TSTRING)
+    fault_error(L, "invalid", WHAT ": option 'class' must be a string");
+  if (type == LUA_TSTRING) g = find_group(h, lua_tostring(L, -1));
+  if (g == NULL || (type == LUA_TSTRING && g == h->groups))
+    fault_error(L, "invalid", WHAT ": no class is called '%s'; "
+                "neap.thread.limit(name, n) makes one", lua_tostring(L, -1));
+  lua_pop(L, 2);
+  lua_remove(L, 1);
+  return g;
+}
+
+/* neap.thread.call([opts,] fn | source | "module:function", ...) */
 static int l_thread_call(lua_State *L) {
   rt *r = rt_of(L);
   struct threads *h = r->threads;
-  int nargs, rc;
+  int nargs, rc, abandon, position = lua_istable(L, 1) ? 2 : 1;
+  group *of = take_options(L, h, &abandon);
   task *t;
   call *c;
 
-  check_code(L, 1);
+  check_code(L, 1, position);
   nargs = lua_gettop(L) - 1;
   t = park_enter(L, WHAT);
   luaL_checkstack(L, 10, NULL);
@@ -321,9 +402,12 @@ static int l_thread_call(lua_State *L) {
                    PARCEL_REFUSE))
     return fault_error(L, "invalid", WHAT ": %s", lua_tostring(L, -1));
   lua_settop(L, 1); /* H3 */
-  if (h->running >= h->limit) {
+  c->of = of;
+  c->abandon = abandon;
+  c->came = h->came++;
+  if (h->running >= h->limit || of->running >= of->limit) {
     c->wait.op = &op_line;
-    list_append(&h->waiting, wait_node(&c->wait));
+    list_append(&of->waiting, wait_node(&c->wait));
   } else if ((rc = start(c)) < 0)
     return luaL_error(L, WHAT ": %s", uv_strerror(rc));
   return park(L, t, &c->wait, c->wait.op, k_call);
@@ -338,12 +422,47 @@ static unsigned pool_size(void) {
   return n < 1 ? 1 : n > 1024 ? 1024 : (unsigned)n;
 }
 
+static void push_limit(lua_State *L, const group *g) {
+  if (g == NULL || g->limit == UINT_MAX)
+    lua_pushnumber(L, HUGE_VAL);
+  else
+    lua_pushinteger(L, g->limit);
+}
+
+/* neap.thread.limit(class [, n]): the limit so far, math.huge is none. */
+static int limit_class(lua_State *L, struct threads *h) {
+  const char *name = lua_tostring(L, 1);
+  group *g = find_group(h, name);
+  lua_Integer n = UINT_MAX;
+  int ok = 1;
+
+  if (*name == '\0')
+    return luaL_error(L, "bad argument #1 to 'neap.thread.limit' (the name of "
+                         "a class cannot be empty)");
+  push_limit(L, g);
+  if (lua_isnoneornil(L, 2)) return 1;
+  if (lua_type(L, 2) != LUA_TNUMBER)
+    ok = 0;
+  else if (lua_tonumber(L, 2) != HUGE_VAL)
+    n = lua_tointegerx(L, 2, &ok);
+  if (!ok || n < 1 || n > UINT_MAX)
+    return luaL_error(L, "bad argument #2 to 'neap.thread.limit' (a whole "
+                         "number from 1 on, or math.huge, expected)");
+  if (g == NULL && (g = add_group(h, name, h->groups)) == NULL)
+    return luaL_error(L, "not enough memory");
+  g->limit = (unsigned)n;
+  start_waiting(h);
+  return 1;
+}
+
 /* neap.thread.limit([n]): the limit so far. */
 static int l_thread_limit(lua_State *L) {
   struct threads *h = rt_of(L)->threads;
   lua_Integer n = h->limit;
   int ok = 1;
 
+  lua_settop(L, 2);
+  if (lua_type(L, 1) == LUA_TSTRING) return limit_class(L, h);
   if (!lua_isnoneornil(L, 1)) n = lua_tointegerx(L, 1, &ok);
   if (!ok || n < 1 || n > INT_MAX)
     return luaL_error(L, "bad argument #1 to 'neap.thread.limit' (a whole "
@@ -364,9 +483,9 @@ void thread_open(lua_State *L, rt *r) {
   unsigned size = pool_size();
 
   if (h == NULL) luaL_error(L, "not enough memory");
-  list_init(&h->waiting);
-  h->limit = size > 1 ? size - 1 : 1;
   r->threads = h;
+  h->limit = size > 1 ? size - 1 : 1;
+  if (add_group(h, "", NULL) == NULL) luaL_error(L, "not enough memory");
   luaL_newmetatable(L, BOX);
   lua_pushcfunction(L, l_call__gc);
   lua_setfield(L, -2, "__gc");
@@ -382,6 +501,11 @@ void thread_fini(rt *r) {
   if (h == NULL) return;
   h->limit = 0;
   trim(h);
+  while (h->groups != NULL) {
+    group *g = h->groups;
+    h->groups = g->next;
+    base_free(g);
+  }
   base_free(h);
   r->threads = NULL;
 }

@@ -11,6 +11,7 @@ typedef struct job {
   uv_work_t req;
   neap_loop *loop;
   neap_work *work;
+  int abandoned; /* and so not counted */
 } job;
 
 static void run_job(uv_work_t *req) { /* on another thread */
@@ -22,7 +23,7 @@ static void on_job(uv_work_t *req, int status) {
   job *j = container_of(req, job, req);
   neap_work *w = j->work;
 
-  j->loop->counted--;
+  if (!j->abandoned) j->loop->counted--;
   base_free(j);
   w->request = NULL;
   w->done(w, status);
@@ -35,6 +36,7 @@ int work_start(neap_loop *l, neap_work *w) {
   if (j == NULL) return NEAP_ENOMEM;
   j->loop = l;
   j->work = w;
+  j->abandoned = 0;
   if ((rc = uv_queue_work(&l->uv, &j->req, run_job, on_job)) < 0) {
     base_free(j);
     return rc;
@@ -47,6 +49,14 @@ int work_start(neap_loop *l, neap_work *w) {
 int work_cancel(neap_work *w) {
   job *j = w->request;
   return j ? uv_cancel((uv_req_t *)&j->req) : UV_ENOENT;
+}
+
+void work_abandon(neap_work *w) {
+  job *j = w->request;
+
+  if (j == NULL || j->abandoned) return;
+  j->abandoned = 1;
+  j->loop->counted--;
 }
 
 typedef struct lookup {

@@ -9,6 +9,9 @@
 
 int work_start(neap_loop *l, neap_work *w);
 int work_cancel(neap_work *w);
+/* Nobody waits for it any more: it does not keep the loop alive. done() follows
+** as ever. */
+void work_abandon(neap_work *w);
 int resolve_start(neap_loop *l, neap_resolve *r, const char *host,
                   const char *service);
 void resolve_cancel(neap_resolve *r);
