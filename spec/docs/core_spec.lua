@@ -45,7 +45,10 @@ local function objects()
   }
 end
 
-for _, path in ipairs(PAGES) do
+-- A page of programs, without headings for names.
+local GUIDE <const> = "docs/guide.md"
+
+for _, path in ipairs { GUIDE, table.unpack(PAGES) } do
   describe(path, function()
     for _, block in ipairs(page.blocks(path)) do
       it("runs, and prints what it says, in line " .. block.line, function()

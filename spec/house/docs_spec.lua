@@ -29,3 +29,48 @@ describe("docs/capi.md", function()
     end
   end)
 end)
+
+describe("the pages", function()
+  local pages = { "README.md", "CONTRIBUTING.md", "examples/README.md" }
+  for path in shell.check("ls docs/*.md"):gmatch "[^\n]+" do pages[#pages + 1] = path end
+
+  --- The anchors of a page, as they are made of its headings.
+  local function anchors(path)
+    local list = {}
+    for heading in ("\n" .. shell.read(path)):gmatch "\n#+ ([^\n]+)" do
+      list[heading:lower():gsub("[^%w%-_ ]", ""):gsub(" ", "-")] = true
+    end
+    return list
+  end
+
+  it("link to what is there", function()
+    local links, lost = 0, {}
+    for _, path in ipairs(pages) do
+      local text = shell.read(path):gsub("```.-```", "")
+      for target in text:gmatch "%]%(([^)]+)%)" do
+        local file, anchor = target:match "^([^#]*)#?(.*)$"
+        links = links + 1
+        if not target:find "^https?:" then
+          local there = file == "" and path
+            or ((path:match "^(.*/)" or "") .. file):gsub("[^/]+/%.%./", "")
+          if shell.run("test -e " .. shell.quote(there)) ~= 0
+            or anchor ~= "" and not anchors(there)[anchor] then
+            lost[#lost + 1] = path .. ": " .. target
+          end
+        end
+      end
+    end
+    assert.are.same({}, lost)
+    assert.is_true(links > 50)
+  end)
+
+  it("are all in the index", function()
+    local index = shell.read "docs/index.md"
+    for _, path in ipairs(pages) do
+      local name = path:match "^docs/(.*)$"
+      if name and name ~= "index.md" then
+        assert.is_truthy(index:find("](" .. name .. ")", 1, true), name)
+      end
+    end
+  end)
+end)

@@ -1,7 +1,8 @@
 --- Pages of docs/ as programs: their Lua blocks, run one by one.
 ---
---- A block that calls `neap.run` or `require`s neap is a program of its own;
---- any other is the body of a task on the virtual clock, with `neap` at hand.
+--- A block that calls `neap.run` or `require`s neap is a program of its own,
+--- whose runs have the virtual clock unless they say otherwise; any other is the
+--- body of a task on the virtual clock, with `neap` at hand.
 --- What a block prints must be what its `-->` comments say, line by line.
 
 local neap = require "neap"
@@ -30,6 +31,16 @@ local function expected(block)
   return lines
 end
 
+-- neap for programs: time is virtual.
+local program = setmetatable({
+  run = function(opts, ...)
+    if type(opts) ~= "table" then return neap.run({ clock = "virtual" }, opts, ...) end
+    local with = { clock = "virtual" }
+    for k, v in pairs(opts) do with[k] = v end
+    return neap.run(with, ...)
+  end,
+}, { __index = neap })
+
 --- Run a block; returns what it printed and what it says it prints.
 ---@param path string
 ---@param block {text: string, line: integer}
@@ -38,7 +49,8 @@ end
 function page.run(path, block)
   local printed = {}
   local env = setmetatable({
-    neap = neap,
+    neap = program,
+    require = function(name) return name == "neap" and program or require(name) end,
     print = function(...)
       local words = table.pack(...)
       for i = 1, words.n do words[i] = tostring(words[i]) end

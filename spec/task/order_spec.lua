@@ -243,6 +243,18 @@ describe("the virtual clock", function()
     assert.is_true(neap.now() - t < 60)
   end)
 
+  it("begins at a whole second: sums of whole seconds are exact (V1)", function()
+    neap.run({ clock = "virtual" }, function()
+      local began = neap.now()
+      assert.are.equal(0, began % 1)
+      for i = 1, 1000 do
+        neap.sleep(3600 + i)
+        assert.are.equal(0, neap.now() % 1)
+      end
+      assert.are.equal(1000 * 3600 + 1000 * 1001 / 2, neap.now() - began)
+    end)
+  end)
+
   it("starts at the real time, in every run anew (V1)", function()
     local real = neap.now()
     local virtual = neap.run({ clock = "virtual" }, function()

@@ -7,7 +7,8 @@
 
 #include "run/process.h"
 
-#define BLOCK_NS 3600000000000 /* the longest sleep without a look */
+#define SECOND 1000000000
+#define BLOCK_NS (3600 * (int64_t)SECOND) /* the longest sleep without a look */
 
 static void on_check(uv_check_t *c) { (void)c; }
 /* loop_poll fires what is due. uv_run runs timers before it polls: if ours is
@@ -44,7 +45,9 @@ int64_t loop_now(neap_loop *l) {
 }
 
 void loop_use_virtual(neap_loop *l, int on) {
-  if (on && !l->is_virtual) l->virtual_now = (int64_t)uv_hrtime();
+  // A whole second to begin with: sums of whole seconds are exact in Lua.
+  if (on && !l->is_virtual)
+    l->virtual_now = ((int64_t)uv_hrtime() / SECOND + 1) * SECOND;
   l->is_virtual = on;
 }
 
