@@ -49,16 +49,19 @@ end
 
 -- ----------------------------------------------------------------- outcomes
 
--- An outcome is packed: true and the values, or false and the error.
+-- An outcome is packed: true and the values, or false and the error. `cut`: it
+-- was cancelled, which is no failure; `given`: it is another scope's to tell.
 
 local function outcome_of(task)
   local out = task:outcome()
-  if not out.ok then return { n = 2, false, out.err } end
-  return table.pack(true, table.unpack(out, 1, out.n))
+  local packed = out.ok and table.pack(true, table.unpack(out, 1, out.n))
+    or { n = 2, false, out.err }
+  packed.given = true
+  return packed
 end
 
 local function cancelled()
-  return { n = 2, false, core.fault.new {
+  return { n = 2, cut = true, false, core.fault.new {
     kind = "task_cancelled", message = "the task was cancelled",
   } }
 end
@@ -66,9 +69,7 @@ end
 local function failures_of(outcomes)
   local list = {}
   for _, out in ipairs(outcomes) do
-    if not out[1] and not core.fault.is(out[2], "task_cancelled") then
-      list[#list + 1] = out
-    end
+    if not (out[1] or out.cut or out.given) then list[#list + 1] = out end
   end
   return list
 end
@@ -119,10 +120,7 @@ local function in_order_of_ends(list, n, choose)
     choose(next_end)
     s:cancel "the others are not needed any more"
   end)
-  for _ = 1, #ended do
-    local i, out = table.unpack(ended:try_get(), 1, 2)
-    if not is_task(list[i]) then late[#late + 1] = out end
-  end
+  for i = 1, #ended do late[i] = ended:try_get()[2] end
   return failures_of(late), not ok and { err } or nil
 end
 
@@ -140,7 +138,11 @@ function complete.race(list)
   local late, err = in_order_of_ends(list, n, function(next_end)
     first = select(2, next_end())
   end)
-  if not err and not first[1] then err = { first[2] } end
+  if err then -- cancelled: nobody will look at the first
+    tell(failures_of { first }, err)
+  elseif not first[1] then
+    err = { first[2] }
+  end
   tell(late, err)
   if err then error(err[1], 0) end
   return table.unpack(first, 2, first.n)
@@ -167,7 +169,7 @@ function complete.any(list)
       failures[#failures + 1] = out
     end
   end)
-  if err then tell(failures, err) end -- cancelled: nobody will look at them
+  if err then tell(failures_of(failures), err) end -- cancelled: nobody looks
   tell(late, err)
   if err then error(err[1], 0) end
   if winner then return table.unpack(winner, 2, winner.n) end
