@@ -80,6 +80,7 @@ local function drop_scope(_, f, ...) return f(...) end
 --- whatever it is.
 local function attempt(done, f, ...)
   local out = table.pack(pcall(core.scope, drop_scope, f, ...))
+  if not out[1] then core.was_heard() end
   if out[1] or not core.is_cancelled(out[2]) then return done(out) end
   done(cancelled())
   error(out[2], 0)

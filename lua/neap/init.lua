@@ -24,6 +24,7 @@ local neap = {
   coroutine = require "neap.coroutine",
   thread = { call = core.thread_call, limit = core.thread_limit },
   wrap = require "neap.wrap",
+  hooks = require "neap.hooks",
 }
 
 for _, name in ipairs {

@@ -10,7 +10,7 @@ local co = require "neap.coroutine"
 local OPTIONS = {
   on_error = "function", grace = options.range("number", 0),
   kill_after = options.range("number", 0),
-  shuffle = "integer", coroutine = "boolean",
+  shuffle = "integer", coroutine = "boolean", debug = "boolean",
   pcall = function(v)
     if v ~= "strict" then return "must be \"strict\"" end
   end,
@@ -86,6 +86,13 @@ local function configure(opts)
   core.configure("signals", opts.signals ~= false)
 end
 
+--- As the option says; without it, the environment.
+local function wants_debug(opts)
+  if opts.debug ~= nil then return opts.debug end
+  local env = os.getenv "NEAP_DEBUG"
+  return env ~= nil and env ~= "" and env ~= "0"
+end
+
 local function deadlock(dump)
   return core.fault.new {
     kind = "deadlock",
@@ -111,6 +118,7 @@ local function run(opts, main, ...)
     error("neap.run: already running: just call the function", 2)
   end
   configure(opts)
+  core.see_debug(wants_debug(opts))
   local pcall_was, xpcall_was = pcall, xpcall
   if opts.pcall == "strict" then
     _G.pcall, _G.xpcall = core.pcall, core.xpcall
@@ -127,6 +135,7 @@ local function run(opts, main, ...)
       end
     end
     core.configure("on_error", nil)
+    core.see_debug(false)
     if not ok then error(status, 0) end -- no memory for a first task
     if signum then
       if opts.signals ~= "raise" then core.die_by(signum) end

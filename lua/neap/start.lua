@@ -40,6 +40,7 @@ local function child(hand, fn, ...)
     ...))
   if out[1] then return table.unpack(out, 2, out.n) end
   if hand.values or core.is_cancelled(out[2]) then error(out[2], 0) end
+  core.was_heard()
   hand.failure = { out[2] }
 end
 

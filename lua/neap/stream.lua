@@ -87,6 +87,7 @@ local function produce(shared, queue, fn, put)
     })
     error(err, 0)
   else
+    core.was_heard()
     shared.failure = { err }
     queue:close(err)
   end

@@ -8,6 +8,7 @@
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/see.h"
 #include "core/sync.h"
 #include "core/task.h"
 
@@ -137,6 +138,7 @@ static void bury(lua_State *L, rt *r, task *t) {
   lua_setiuservalue(L, -2, 1);
   lua_pop(L, 1);
   task_ended(t, TASK_CANCELLED);
+  if (r->seeing != 0) see_buried(L, r, t);
   scope_child_ended(owner, t);
   task_slot_leave(L, t, 0);
 }

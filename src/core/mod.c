@@ -11,6 +11,7 @@
 #include "core/guest.h"
 #include "core/lx.h"
 #include "core/scope.h"
+#include "core/see.h"
 #include "core/select.h"
 #include "core/sync.h"
 #include "core/task.h"
@@ -54,7 +55,8 @@ static void new_tables(lua_State *L, rt *r) {
              {&r->r_suppressed, "k"}, {&r->r_names, "k"},
              {&r->r_cancels, "k"},   {&r->r_hook, NULL},
              {&r->r_dump, NULL},     {&r->r_closer, NULL},
-             {&r->r_emitters, "k"}};
+             {&r->r_emitters, "k"}, {&r->r_see, NULL},
+             {&r->r_born, "k"},      {&r->r_raised, "k"}};
   size_t i;
 
   for (i = 0; i < countof(all); i++) {
@@ -112,6 +114,7 @@ static void new_runtime(lua_State *L) {
   select_open(L, r);
   dump_open(L, r);
   run_open(L, r);
+  see_open(L, r);
   testkit_open(L, r);
   thread_open(L, r);
   guest_open(L, r);

@@ -130,7 +130,8 @@ struct rt {
   list held;          /* locks that have an owner */
   int r_box;          /* registry references */
   int r_anchor, r_threads, r_side, r_trace, r_suppressed, r_names, r_cancels,
-      r_hook, r_dump, r_closer, r_emitters; /* r_emitters: all, weakly */
+      r_hook, r_dump, r_closer, r_emitters, /* r_emitters: all, weakly */
+      r_see, r_born, r_raised; /* see.c */
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
   slot *slots;        /* 1 .. slot_n; see task.c */
@@ -140,6 +141,7 @@ struct rt {
   int r_ctx; /* task-locals of each slot; 0: there are none yet */
   struct testkit *kit; /* NULL until neap.test is used */
   unsigned char running, stuck, shutting;
+  unsigned char seeing, hooked; /* see.c: who watches, 0 is nobody */
   unsigned char signals, signal_got, signal_seen, signal_last, signal_n;
   lua_State *inner; /* the coroutine that runs: a user's own, or a task's */
   uv_signal_t signal[SIGNALS]; /* signals.c, and what follows */

@@ -8,6 +8,7 @@
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
+#include "core/see.h"
 #include "core/task.h"
 
 /* Side table of a scope: side[scope] = {primary, others, cancellation,
@@ -153,6 +154,7 @@ int scope_raise(lua_State *L, task *t) {
   if (c == NULL) return luaL_error(L, "neap: cancelled by nobody");
   c->interrupted = 1;
   if (t->swallows < UCHAR_MAX) t->swallows++;
+  if (unlikely(c->r->seeing & SEE_DEBUG)) see_raised(L, c->r, t);
   luaL_checkstack(L, 10, NULL);
   push_cancellation(L, c);
   return lua_error(L);

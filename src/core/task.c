@@ -12,6 +12,7 @@
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/see.h"
 #include "core/sync.h"
 
 #define IDLE_MAX 1024 /* coroutines kept for the next spawn */
@@ -286,7 +287,7 @@ static int task_main(lua_State *L) { /* fn, args... */
 
 /* --- the one resume --- */
 
-static void resume(rt *r, task *t, lua_State *from) {
+static void step(rt *r, task *t, lua_State *from) {
   lua_State *L;
   task *outer = r->current;
   lua_State *inner = r->inner;
@@ -316,6 +317,13 @@ static void resume(rt *r, task *t, lua_State *from) {
     }
   } else if (unlikely(status != LUA_OK))
     task_die(from, t);
+}
+
+static void resume(rt *r, task *t, lua_State *from) {
+  if (likely(r->seeing == 0))
+    step(r, t, from);
+  else
+    see_step(r, t, from, step);
 }
 
 static void run_task(neap_loop *l, ready *item) {
@@ -380,6 +388,7 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   s->live++;
   r->live++;
   r->spawned++;
+  if (unlikely(r->seeing != 0)) see_spawned(L, r, t);
   return t;
 }
 

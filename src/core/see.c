@@ -1,0 +1,252 @@
+/*
+** see.c -- see see.h. The places of the scheduler that are watched, and who
+** hears of them: the user's hooks, and debug mode's births and swallowed
+** cancellations.
+*/
+#include "core/see.h"
+
+#include "core/fault.h"
+#include "core/hook.h"
+#include "core/park.h"
+#include "core/task.h"
+
+/* Places in the table r_see. ORDER HOOKS: names in l_see_hook */
+enum { HOOK_SPAWN = 1, HOOK_STEP, HOOK_WAIT, HOOK_DONE };
+
+#define HOOKED_INSIDE 1u /* in rt.hooked: one of them runs */
+
+/* --- births --- */
+
+static int l_born(lua_State *L) { /* value, table */
+  luaL_traceback(L, L, NULL, 1);
+  lua_pushvalue(L, 1);
+  lua_insert(L, -2);
+  lua_rawset(L, 2);
+  return 0;
+}
+
+void see_born(lua_State *L, rt *r, int idx) {
+  idx = lua_absindex(L, idx);
+  if (!lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, l_born);
+  lua_pushvalue(L, idx);
+  lx_ref(L, r->r_born);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: no site */
+}
+
+int see_push_birth(lua_State *L, rt *r, int idx) {
+  idx = lua_absindex(L, idx);
+  lx_ref(L, r->r_born);
+  lua_pushvalue(L, idx);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return !lua_isnil(L, -1);
+}
+
+/* --- the user's hooks --- */
+
+static int l_call_hook(lua_State *L) { /* place, table, handle, word or NULL */
+  const char *word = lua_touserdata(L, 4);
+
+  lua_settop(L, 3);
+  lua_rawgeti(L, 2, lua_tointeger(L, 1));
+  lua_replace(L, 2);
+  if (word != NULL) lua_pushstring(L, word);
+  lua_call(L, lua_gettop(L) - 2, 0);
+  return 0;
+}
+
+/* Call the hook at `place` with the handle at idx and a word. What a hook does
+** itself is not watched. */
+static void call_hook(lua_State *L, rt *r, int place, int idx,
+                      const char *word) {
+  if (!(r->hooked & 1u << place) || r->hooked & HOOKED_INSIDE) return;
+  if (!lua_checkstack(L, 8)) return;
+  idx = lua_absindex(L, idx);
+  r->hooked |= HOOKED_INSIDE;
+  lua_pushcfunction(L, l_call_hook);
+  lua_pushinteger(L, place);
+  lx_ref(L, r->r_see);
+  lua_pushvalue(L, idx);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)word);
+  if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
+    hook_report(L, r, "listener", NULL);
+    lua_pop(L, 1);
+  }
+  r->hooked &= (unsigned char)~HOOKED_INSIDE;
+}
+
+/* see_hook(name, fn or nil) */
+static int l_see_hook(lua_State *L) {
+  static const char *const names[] = {"on_spawn", "on_step", "on_wait",
+                                      "on_done", NULL}; /* ORDER HOOKS */
+  rt *r = rt_of(L);
+  int place = luaL_checkoption(L, 1, NULL, names) + HOOK_SPAWN;
+
+  lua_settop(L, 2);
+  lx_ref(L, r->r_see);
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, 3, place);
+  r->hooked &= (unsigned char)~(1u << place);
+  if (!lua_isnil(L, 2)) r->hooked |= (unsigned char)(1u << place);
+  r->seeing &= (unsigned char)~SEE_HOOKS;
+  if (r->hooked & ~HOOKED_INSIDE) r->seeing |= SEE_HOOKS;
+  return 0;
+}
+
+/* --- cancellations that are swallowed --- */
+
+/* Keep where t is told, if its end, not that of a scope inside of it, is what
+** the cancellation asks for. */
+static int l_raised(lua_State *L) { /* task, table */
+  lua_Debug ar;
+  int level, found = 0;
+
+  task_push(L, lua_touserdata(L, 1)); /* 3 */
+  lua_createtable(L, 2, 0);           /* 4 */
+  for (level = 1; !found && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    found = ar.currentline > 0;
+  }
+  if (found)
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else
+    lua_pushliteral(L, "?");
+  lua_rawseti(L, 4, 1);
+  luaL_traceback(L, L, NULL, 1);
+  lua_rawseti(L, 4, 2);
+  lua_rawset(L, 2);
+  return 0;
+}
+
+void see_raised(lua_State *L, rt *r, task *t) {
+  const scope *s;
+
+  for (s = t->current; s != t->owner; s = s->parent)
+    if (s == t->current->cause && s->kind != SCOPE_TASK) return;
+  if (!lua_checkstack(L, 4)) return;
+  lua_pushcfunction(L, l_raised);
+  lua_pushlightuserdata(L, t);
+  lx_ref(L, r->r_raised);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* was_heard(): the running task did not swallow its cancellation: it failed,
+** and that is kept for somebody. */
+static int l_was_heard(lua_State *L) {
+  rt *r = rt_of(L);
+  task *t = task_of(L);
+
+  if (!(r->seeing & SEE_DEBUG) || t == NULL) return 0;
+  lx_ref(L, r->r_raised);
+  task_push(L, t);
+  lua_pushnil(L);
+  lua_rawset(L, -3);
+  return 0;
+}
+
+static int l_swallowed(lua_State *L) { /* handle, rt */
+  rt *r = lua_touserdata(L, 2);
+
+  lx_ref(L, r->r_raised);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, 3) != LUA_TTABLE) return 0; /* 4 */
+  lua_getfield(L, 1, "name");
+  lua_rawgeti(L, 4, 1);
+  lua_pushfstring(L, "task %s finished normally after it had swallowed its "
+                     "cancellation at %s",
+                  lua_tostring(L, 5), lua_tostring(L, 6));
+  fault_push(L, "invalid", NULL, lua_tostring(L, -1));
+  lua_rawgeti(L, 4, 2);
+  lua_setfield(L, -2, "traceback");
+  hook_report_of(L, r, "swallowed", -1, 1);
+  return 0;
+}
+
+static void check_swallowed(lua_State *L, rt *r, int handle) {
+  lua_pushcfunction(L, l_swallowed);
+  lua_pushvalue(L, handle);
+  lua_pushlightuserdata(L, r);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* --- the watched places --- */
+
+void see_spawned(lua_State *L, rt *r, task *t) {
+  (void)t;
+  if (r->seeing & SEE_DEBUG) see_born(L, r, -1);
+  if (r->seeing & SEE_HOOKS) call_hook(L, r, HOOK_SPAWN, -1, NULL);
+}
+
+/* How the step has ended. The task may have ended with it. */
+static void after_step(lua_State *L, rt *r, task *t, int handle) {
+  int ended = t->state >= TASK_DONE;
+
+  if (r->seeing & SEE_DEBUG && t->state == TASK_DONE)
+    check_swallowed(L, r, handle);
+  if (!(r->seeing & SEE_HOOKS)) return;
+  if (ended)
+    call_hook(L, r, HOOK_DONE, handle, task_state_name(t));
+  else
+    call_hook(L, r, HOOK_WAIT, handle,
+              t->at != NULL && t->at->op != NULL ? t->at->op->name : NULL);
+}
+
+void see_step(rt *r, task *t, lua_State *from,
+              void (*step)(rt *r, task *t, lua_State *from)) {
+  int top = lua_gettop(from);
+
+  if (t->flags & T_ABANDONED) return;
+  if (!lua_checkstack(from, 12)) { /* no memory to see it with */
+    step(r, t, from);
+    return;
+  }
+  task_push(from, t); /* it may end: the handle keeps the record */
+  if (r->seeing & SEE_HOOKS) call_hook(from, r, HOOK_STEP, top + 1, NULL);
+  step(r, t, from);
+  after_step(from, r, t, top + 1);
+  lua_settop(from, top);
+}
+
+void see_buried(lua_State *L, rt *r, task *t) {
+  if (!(r->seeing & SEE_HOOKS) || !lua_checkstack(L, 12)) return;
+  task_push(L, t);
+  call_hook(L, r, HOOK_DONE, -1, task_state_name(t));
+  lua_pop(L, 1);
+}
+
+static void watch(rt *r, unsigned what, int on) {
+  r->seeing &= (unsigned char)~what;
+  if (on) r->seeing |= (unsigned char)what;
+}
+
+/* see_debug(on) */
+static int l_see_debug(lua_State *L) {
+  watch(rt_of(L), SEE_DEBUG, lua_toboolean(L, 1));
+  return 0;
+}
+
+/* born(object): in debug mode, remember where it was made. */
+static int l_born_here(lua_State *L) {
+  rt *r = rt_of(L);
+
+  luaL_checkany(L, 1);
+  if (r->seeing & SEE_DEBUG) see_born(L, r, 1);
+  return 0;
+}
+
+/* born_at(object): the traceback, or nil. */
+static int l_born_at(lua_State *L) {
+  luaL_checkany(L, 1);
+  see_push_birth(L, rt_of(L), 1);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"see_hook", l_see_hook},
+                                     {"see_debug", l_see_debug},
+                                     {"born", l_born_here},
+                                     {"was_heard", l_was_heard},
+                                     {"born_at", l_born_at},
+                                     {NULL, NULL}};
+
+void see_open(lua_State *L, rt *r) { lx_functions(L, r, functions); }
