@@ -1,7 +1,8 @@
 ---@meta _
 
 --- Seeing what a run does: hooks. The page is docs/seeing.md.
-local neap = {} ---@class neap
+---@class neap
+local neap = {}
 
 ---@class neap.HookFunctions
 ---@field on_spawn? fun(task: neap.Task)  it stands in the queue now
