@@ -7,7 +7,7 @@
 */
 #include <string.h>
 
-#include "pg/pool.h"
+#include "pg/copy.h"
 
 #define GRACE_NS INT64_C(5000000000)
 
@@ -120,11 +120,12 @@ static int co_cancel(neap_co *co) {
   conn *c = container_of(co, conn, cancel.co);
 
   CO_BEGIN(co);
-  while (next_victim(c)) {
+  while (next_victim(c) || copy_is_unwanted(c)) {
     c->cancelling = CANCEL_ARMED;
     while (lane_holds(c, c->cancel.victim) && !at_head(c))
       CO_AWAIT(co, wait_lane(co));
-    if (!lane_holds(c, c->cancel.victim)) continue; /* over before its turn */
+    if (!lane_holds(c, c->cancel.victim) && !copy_is_unwanted(c))
+      continue; /* over before its turn */
     c->cancelling = CANCEL_SENT;
     neap_->timer_start(co->loop, &c->cancel.grace,
                        neap_->now(co->loop) + GRACE_NS);
@@ -133,7 +134,8 @@ static int co_cancel(neap_co *co) {
       break;
     }
     while (c->state == CONN_OPEN &&
-           (c->cancel.job != NULL || lane_holds(c, c->cancel.victim)))
+           (c->cancel.job != NULL || lane_holds(c, c->cancel.victim) ||
+            c->copying > COPY_QUEUED))
       CO_AWAIT(co, wait_lane(co));
     if (c->state != CONN_OPEN) break;
     /* The signal may still be on its way inside of the backend. */

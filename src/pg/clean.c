@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pg/pool.h"
+#include "pg/copy.h"
 
 #define LIMIT_NS INT64_C(5000000000)
 #define CLEAN 2 /* result of the coroutine; 1 is NEAP_PENDING */
@@ -22,7 +22,7 @@ static int wait_lane(neap_co *co) { return neap_co_park(co, &op_clean); }
 
 static int is_quiet(const conn *c) {
   return c->count == 0 && c->cancelling == CANCEL_NONE && !c->closing_segment &&
-         list_empty(&c->pending);
+         !c->copying && list_empty(&c->pending);
 }
 
 static int is_idle(const conn *c) {
@@ -103,6 +103,7 @@ static void on_cleaned(neap_co *co) {
 void conn_clean(conn *c) {
   buf_reset(&c->prelude); /* a BEGIN that was never sent */
   c->use = USE_CLEANING;
+  if (c->copying) copy_abandon(c);
   if (c->state != CONN_OPEN) return;
   if (is_quiet(c) && is_idle(c) && !c->dirty && list_empty(&c->drop)) {
     pool_free(c);

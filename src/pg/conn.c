@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pg/pool.h"
+#include "pg/copy.h"
 
 #define CONSUME_MAX 8 /* reads for one result before others get a turn */
 
@@ -43,6 +43,7 @@ void conn_unref(conn *c) {
   base_free(c->ring);
   base_free(c->dial.addrs);
   buf_fini(&c->prelude);
+  buf_fini(&c->copy_sql);
   base_free(c);
   neap_->body_unpin(&p->body);
 }
@@ -108,6 +109,11 @@ static void on_ready(neap_watch *w, int status, int events, void *arg) {
 
   (void)w;
   conn_ref(c);
+  if (c->copying > COPY_QUEUED) {
+    copy_on_ready(c, status, events);
+    conn_unref(c);
+    return;
+  }
   if (status < 0) read_last(c);
   if ((events & NEAP_WRITABLE) && c->state == CONN_OPEN) lane_flush(c);
   if ((events & NEAP_READABLE) && c->state == CONN_OPEN) consume(c);
@@ -151,7 +157,8 @@ int conn_alive(conn *c) {
 /* Sending, as far as the lane takes it. */
 
 int conn_ready(const conn *c) {
-  return c->state == CONN_OPEN && !c->blocked && c->cancelling == CANCEL_NONE;
+  return c->state == CONN_OPEN && !c->blocked && !c->copying &&
+         c->cancelling == CANCEL_NONE;
 }
 
 void conn_submit(conn *c, query *q) {
@@ -208,6 +215,7 @@ void conn_feed(conn *c) {
 void conn_event(conn *c) {
   neap_wake(&c->cancel.co.wait, 0);
   neap_wake(&c->clean.co.wait, 0);
+  copy_on_quiet(c);
 }
 
 static void on_service(query *q) {
@@ -325,6 +333,7 @@ static void end(conn *c) {
   list_init(&unsent);
   c->state = CONN_DEAD;
   node_remove(&c->link);
+  copy_on_end(c);
   gather(c, &lost);
   for (node *n; (n = list_shift(&c->pending)) != NULL;)
     list_append(&unsent, n);

@@ -17,7 +17,8 @@
 **     order; a segment's last record is REC_SYNC.
 ** L2  A query whose last record was answered stands in `segment` until the
 **     Sync: only then it is settled (a deferred constraint may still fail).
-** L3  Nothing is sent while `blocked` (the socket is full) or `cancelling`.
+** L3  Nothing is sent while `blocked` (the socket is full), `cancelling` or
+**     `copying`.
 ** L4  `refs`: the pool's list, every query sent on it, every coroutine and
 **     request of it that runs. Memory outlives the PGconn.
 */
@@ -30,6 +31,8 @@
 enum conn_state { CONN_DIALING, CONN_OPEN, CONN_DEAD };
 enum conn_use { USE_NONE, USE_IDLE, USE_SHARED, USE_LEASED, USE_CLEANING };
 enum rec_kind { REC_PRELUDE, REC_PREPARE, REC_DESCRIBE, REC_EXEC, REC_SYNC };
+enum copy_phase { COPY_NONE, COPY_QUEUED, COPY_BEGIN, COPY_IN, COPY_OUT, COPY_END,
+                  COPY_DROP };
 enum cancelling { CANCEL_NONE, CANCEL_ARMED, CANCEL_SENT, CANCEL_FENCE };
 
 typedef struct rec {
@@ -97,6 +100,10 @@ struct conn {
   int64_t work_ns, head_since;
   int64_t born, idle_since, retire_at;
   uint64_t uses;
+  /* copy.h; copy_lent: its owner has the turn, not the driver */
+  unsigned char copying, copy_refused, copy_unwanted, copy_lent;
+  neap_wait *copy_wait;
+  buf copy_sql;
   buf prelude; /* BEGIN, SAVEPOINT ...: sent with the next statement */
   conn_error error;
   query *service; /* fence, rollback, reset; sent by the coroutines */
@@ -135,7 +142,8 @@ void conn_close(conn *c, const char *why);
 /* The connection is broken or in doubt: settle everybody, end it. */
 void conn_lost(conn *c, const char *kind, const char *code, const char *text);
 
-/* cancel.c: q is sent and nobody wants it: cancel it on the server. */
+/* cancel.c: q is sent, or with NULL a COPY is under way, and nobody wants it:
+** cancel it on the server. */
 void conn_cancel(conn *c, query *q);
 /* Cancel whatever runs, for a connection that is about to be closed. */
 void conn_cancel_blindly(conn *c);

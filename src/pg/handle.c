@@ -36,6 +36,11 @@ handle *handle_open(lua_State *L, const char *what) {
                            : "%s: the connection was given back", what);
     neap_raise(L, "closed", NULL, lua_tostring(L, -1));
   }
+  if (h->lease->conn->copying && h->lease->conn->copy_lent) {
+    lua_pushfstring(L, "%s: a COPY is under way on this connection; end or "
+                    "close it first", what);
+    neap_raise(L, "invalid", NULL, lua_tostring(L, -1));
+  }
   return h;
 }
 

@@ -200,7 +200,7 @@ static void echo(lua_State *L, const query *q) {
 
 /* The first failure of a transaction explains the later ones. The fault is on
 ** top of the stack. */
-static void remember_failure(lua_State *L, handle *h, const PGresult *r) {
+void query_remember_failure(lua_State *L, handle *h, const PGresult *r) {
   const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE);
   int fault = lua_gettop(L);
 
@@ -231,7 +231,7 @@ int query_fail_result(lua_State *L, handle *h, query *q, const query *of) {
     lua_pushinteger(L, i);
     lua_setfield(L, -2, "index");
   }
-  remember_failure(L, h, of->res);
+  query_remember_failure(L, h, of->res);
   echo(L, of);
   q->pool->guard = NULL;
   query_release(q);

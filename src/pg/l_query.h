@@ -33,6 +33,8 @@ int64_t query_affected(const PGresult *r);
 int query_fail(lua_State *L, query *q, int rc);
 int query_fail_result(lua_State *L, handle *h, query *q, const query *of);
 int query_is_error(const PGresult *r);
+/* The fault of r is on top: the first of h's transaction explains the rest. */
+void query_remember_failure(lua_State *L, handle *h, const PGresult *r);
 
 /* Run on_connect, with the error trapped: calls the hook of the environment
 ** with the conn handle on top of the stack; k gets the status. */

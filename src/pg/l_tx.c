@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pg/copy.h"
 #include "pg/fault.h"
 #include "pg/l_query.h"
 
@@ -228,6 +229,8 @@ static int rollback(lua_State *L, handle *h) {
     over(L, h);
     return 0;
   }
+  if (l->conn->copying) copy_abandon(l->conn);
+  if (l->conn == NULL) return over(L, h), 0; /* lost in the attempt */
   if ((sql = prepare_rollback(h, text, sizeof text)) == NULL) {
     over(L, h);
     return 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "pg/ephemeral.h"
+#include "pg/l_copy.h"
 #include "pg/l_pool.h"
 #include "pg/l_query.h"
 #include "pg/l_tx.h"
@@ -63,12 +64,15 @@ static void open_classes(lua_State *L, int t) {
   add(L, many_methods);
   add(L, conn_methods);
   add(L, tx_open);
+  add(L, copy_methods);
   class_end(L, t, "conn");
   class_begin(L, HANDLE_TX, tx_metas);
   add(L, query_methods);
   add(L, many_methods);
   add(L, tx_methods);
+  add(L, copy_methods);
   class_end(L, t, "tx");
+  copier_open(L);
 }
 
 /* ident(name) -> quoted */

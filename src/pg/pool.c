@@ -24,6 +24,8 @@ int64_t pool_now(void) {
 
 static void lease_fini(neap_body *b) {
   lease *l = container_of(b, lease, body);
+
+  PQclear(l->copied);
   neap_->body_unpin(&l->pool->body);
 }
 

@@ -29,6 +29,8 @@ typedef struct lease {
   int rc;
   unsigned char lost, in_tx, failed;
   unsigned savepoints;
+  neap_op copy_op;  /* copy.h: what its wait is called */
+  PGresult *copied; /* how the last COPY ended */
   conn_error error;
 } lease;
 

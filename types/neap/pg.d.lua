@@ -578,6 +578,43 @@ function Queryable:exec_many(sql, list) end
 ---@return any[] results  with `n`; of exec the rows affected
 function Queryable:batch(fn) end
 
+---@class neap.pg.CopyOptions
+---@field format? "text"|"csv"|"binary"  items are strings in this format; nil: rows
+---@field header? boolean         text, csv: a first line with the columns' names
+---@field delimiter? string       text, csv: one character
+---@field null? string            text, csv: what stands for NULL
+---@field quote? string           csv: one character, `"`
+---@field escape? string          csv: one character, as `quote`
+---@field force_quote? true|string[]  csv, copy_out: quote these columns' values
+---@field force_not_null? string[]    csv, copy_in: an empty value is not NULL
+---@field force_null? string[]        csv, copy_in: a quoted one may be NULL
+---@field encoding? string        text, csv: of the data, UTF8
+---@field freeze? boolean         copy_in: rows frozen, as after VACUUM
+---@field where? string           copy_in: SQL; rows that do not meet it are left out
+
+---@class neap.pg.CopyOut  for a generic `for`; `<close>` or `:close()` stops the server
+---@field next fun(self): any     a row (array with n), a string, or nil at the end
+---@field close fun(self)
+---@overload fun(): any
+
+--- Load rows into a table by COPY: an array of rows (arrays of values), or what
+--- gives them one after the other; with `opts.format` strings. All or nothing.
+--- Raises `pg` for the server's errors, `invalid` for a value, naming its row.
+---@async
+---@param target string|string[]  "name", "schema.name", { "schema", "name" }
+---@param columns string[]|nil    nil: all
+---@param source any
+---@param opts? neap.pg.CopyOptions
+---@return integer rows
+function Queryable:copy_in(target, columns, source, opts) end
+
+--- The rows of a table or query by COPY, one after the other; with
+--- `opts.format` strings of any length. Begins at the first step, which waits.
+---@param what string|string[]  a table, or a query without parameters
+---@param opts? neap.pg.CopyOptions
+---@return neap.pg.CopyOut
+function Queryable:copy_out(what, opts) end
+
 --- What a statement takes and gives, to be run on this same object.
 ---@async
 ---@param sql string

@@ -298,6 +298,8 @@ for _, class in ipairs { core.db, core.conn, core.tx } do
   class.prepare = prepare
 end
 
+require("neap.pg.copy").install(core.db, core.conn, core.tx)
+
 -- The end of a pool.
 
 --- Wait until nothing is under way, at most `timeout` seconds, then close.
