@@ -395,14 +395,15 @@ describe("retries", function()
   it("run the function again after a serialization failure",
     with({ max = 2 }, function(db)
       db:exec(INSERT, 1, 0)
-      local calls = 0
+      local calls, both_have_read = 0, neap.barrier(2)
       neap.scope(function(s)
         for _ = 1, 2 do
           s:spawn(db.transaction, db,
             { isolation = "serializable", retries = 20 }, function(tx)
               calls = calls + 1
+              local first = calls <= 2
               local balance = tx:value "select balance from account where id = 1"
-              neap.sleep(0.005)
+              if first then both_have_read:wait() end
               tx:exec("update account set balance = $1 where id = 1",
                 balance + 1)
             end)
