@@ -28,7 +28,7 @@ WARN = -Wall -Wextra -Wpedantic -Wshadow -Wundef -Wvla -Wwrite-strings \
 WARN_GCC ?= $(call once,WARN_GCC,for w in -Wjump-misses-init -Wlogical-op; \
   do $(CC) -Werror $$$$w -x c -c /dev/null -o /dev/null 2>/dev/null \
   && echo $$$$w; done)
-FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARN) \
+FLAGS = -std=c11 -D_GNU_SOURCE -fPIC -fno-plt -fvisibility=hidden $(WARN) \
   -Iinclude -Isrc $(LUA_CFLAGS) $(ROOM) $(CFLAGS) $(SANITIZE)
 
 base := $(wildcard src/base/*.c)

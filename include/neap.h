@@ -150,7 +150,7 @@ struct neap_body {
 /* A deadline. Embed it; zero it before first use. fire() runs on the loop,
 ** without Lua, once per start. Times are those of neap_now(), in ns. */
 struct neap_timer {
-  unsigned pos; /* core: place in the heap plus one, 0 when stopped */
+  unsigned pos; /* core: its number in the heap plus one, 0 when stopped */
   unsigned flags;
   void (*fire)(neap_timer *t);
 };

@@ -5,13 +5,17 @@
 
 #include <errno.h>
 
+#define CAP_MIN 64
+#define CAP_MAX ((size_t)1 << 30) /* an id has 31 bits for the number */
+
 static int before(const heap_item *a, const heap_item *b) {
-  return a->key != b->key ? a->key < b->key : a->order < b->order;
+  return a->key != b->key ? a->key < b->key
+                          : (int32_t)(a->order - b->order) < 0;
 }
 
 static void place(heap *h, size_t i, heap_item it) {
   h->items[i] = it;
-  *it.pos = (unsigned)(i + 1);
+  h->at[it.id >> 1] = (unsigned)i;
 }
 
 static void sift_up(heap *h, size_t i, heap_item it) {
@@ -38,30 +42,61 @@ static void sift_down(heap *h, size_t i, heap_item it) {
   place(h, i, it);
 }
 
-int heap_insert(heap *h, int64_t key, unsigned tag, unsigned *pos) {
-  heap_item it;
+/* One array more or less changes nothing while cap stays. */
+static int grow(heap *h) {
+  size_t cap = h->cap ? h->cap * 2 : CAP_MIN;
+  void *more;
 
-  if (h->n == h->cap) {
-    size_t cap = h->cap ? h->cap * 2 : 64;
-    heap_item *items = base_realloc(h->items, cap * sizeof *items);
-    if (items == NULL) return -ENOMEM;
-    h->items = items;
-    h->cap = cap;
-  }
+  if (cap > CAP_MAX) return -ENOMEM;
+  if ((more = base_realloc(h->items, cap * sizeof *h->items)) == NULL)
+    return -ENOMEM;
+  h->items = more;
+  if ((more = base_realloc(h->at, cap * sizeof *h->at)) == NULL)
+    return -ENOMEM;
+  h->at = more;
+  if ((more = base_realloc(h->owner, cap * sizeof *h->owner)) == NULL)
+    return -ENOMEM;
+  h->owner = more;
+  h->cap = cap;
+  return 0;
+}
+
+static unsigned take_number(heap *h) {
+  unsigned number;
+
+  if (h->unused == 0) return h->fresh++;
+  number = h->unused - 1;
+  h->unused = h->at[number];
+  return number;
+}
+
+int heap_insert(heap *h, int64_t key, unsigned tag, unsigned *pos) {
+  unsigned number;
+  heap_item it;
+  int rc;
+
+  if (h->n == h->cap && (rc = grow(h)) < 0) return rc;
+  number = take_number(h);
+  h->owner[number] = pos;
+  *pos = number + 1;
   it.key = key;
-  it.order = (h->order += 2) | (tag & 1u);
-  it.pos = pos;
+  it.order = h->order++;
+  it.id = number << 1 | (tag & 1u);
   sift_up(h, h->n++, it);
   return 0;
 }
 
 void heap_remove(heap *h, unsigned *pos) {
+  unsigned number;
   size_t i;
   heap_item last;
 
   if (*pos == 0) return;
-  i = *pos - 1;
+  number = *pos - 1;
   *pos = 0;
+  i = h->at[number];
+  h->at[number] = h->unused;
+  h->unused = number + 1;
   last = h->items[--h->n];
   if (i == h->n) return; /* it was the last one */
   if (i > 0 && before(&last, &h->items[(i - 1) / 4]))
@@ -72,6 +107,7 @@ void heap_remove(heap *h, unsigned *pos) {
 
 void heap_fini(heap *h) {
   base_free(h->items);
-  h->items = NULL;
-  h->n = h->cap = 0;
+  base_free(h->at);
+  base_free(h->owner);
+  *h = (heap){0};
 }

@@ -9,19 +9,27 @@
 #include "base/base.h"
 
 /*
-** H1  items[i].pos points to a place that holds i + 1; 0 means "not in".
+** H1  *pos holds a number plus 1, the same from insertion to removal; 0 means
+**     "not in". at[number] is the index of its item, owner[number] is pos.
 ** H2  The place belongs to whoever inserted it and stays until removal.
+** H3  A number that is not in use holds in at[] the next such number plus 1.
+**
+** Moving an item writes to at[], four bytes close to others, and not to its
+** owner, which lies anywhere: with 10^5 sleepers each such write is a miss.
 */
 typedef struct heap_item {
   int64_t key;
-  uint64_t order; /* insertion order, times two, plus the caller's tag bit */
-  unsigned *pos;
+  uint32_t order; /* of insertion; wraps around, compared by difference */
+  uint32_t id;    /* number, times two, plus the caller's tag bit */
 } heap_item;
 
 typedef struct heap {
   heap_item *items;
+  unsigned *at;
+  unsigned **owner;
   size_t n, cap;
-  uint64_t order;
+  uint32_t order, fresh; /* numbers used so far */
+  uint32_t unused;       /* H3: the first, plus 1 */
 } heap;
 
 void heap_fini(heap *h);
@@ -33,8 +41,9 @@ void heap_remove(heap *h, unsigned *pos); /* nothing if *pos is 0 */
 static inline const heap_item *heap_first(const heap *h) {
   return h->n ? &h->items[0] : NULL;
 }
-static inline unsigned heap_tag(const heap_item *it) {
-  return (unsigned)(it->order & 1u);
+static inline unsigned heap_tag(const heap_item *it) { return it->id & 1u; }
+static inline unsigned *heap_pos(const heap *h, const heap_item *it) {
+  return h->owner[it->id >> 1];
 }
 
 #endif

@@ -56,7 +56,7 @@ struct task {
   scope *owner, *current;
   node sibling;                         /* in owner->children */
   neap_wait *joiners;                   /* ring of those who await it */
-  unsigned anchor, timer;               /* timer: place in the heap, plus 1 */
+  unsigned anchor, timer;               /* timer: its number in the heap, plus 1 */
 };
 
 enum scope_kind {

@@ -120,11 +120,12 @@ static void fire_due(neap_loop *l) {
     it = heap_first(&l->deadlines);
     if (it == NULL || it->key > now) break;
     if (heap_tag(it)) {
-      unsigned *pos = it->pos;
+      unsigned *pos = heap_pos(&l->deadlines, it);
       loop_unsleep(l, pos);
       l->wake_sleeper(l, pos);
     } else {
-      neap_timer *t = container_of(it->pos, neap_timer, pos);
+      unsigned *pos = heap_pos(&l->deadlines, it);
+      neap_timer *t = container_of(pos, neap_timer, pos);
       timer_stop(l, t);
       t->fire(t);
     }
