@@ -293,6 +293,36 @@ describe("the coroutine of a task", function()
     end
   end))
 
+  it("cannot be resumed by anybody else before it begins (W1)", run(function()
+    local co
+    local function learn() co = coroutine.running() end
+    local function body(...) return coroutine.running() == co, ... end
+    for _, how in ipairs { resume, neap.coroutine.resume } do
+      for n = 0, 3 do
+        neap.spawn(learn):await() -- the next task gets its coroutine
+        local task = neap.spawn(body, table.unpack({ "a", "b", "c" }, 1, n))
+        how(co)
+        how(co, "stray", "values")
+        local want = { true, table.unpack({ "a", "b", "c" }, 1, n) }
+        assert.are.same(want, { task:await() })
+      end
+    end
+  end))
+
+  it("closed before it begins is a failed task, no worse (W1)", run(function(reports)
+    local co
+    neap.spawn(function() co = coroutine.running() end):await()
+    local ok, err = pcall(neap.scope, function(s)
+      s:spawn(function() error "it ran" end)
+      assert.is_false(pcall(coroutine.close, co))
+      close(co)
+    end)
+    assert.is_false(ok)
+    assert.is_truthy(tostring(err):find("dead coroutine", 1, true), tostring(err))
+    assert.are.equal(0, #reports)
+    assert.are.equal(5, neap.spawn(function() return 5 end):await())
+  end))
+
   it("cannot be closed by coroutine.close (W1)", run(function()
     local co
     local task = neap.spawn(function()

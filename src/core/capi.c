@@ -81,6 +81,7 @@ static void api_spawn(lua_State *L, int nargs, int background) {
     fault_error(L, "not_in_task", "spawn: not inside a task");
   if (background && (!r->running || r->shutting > 1))
     fault_error(L, "not_in_task", "spawn: nothing runs");
+  luaL_checkstack(L, 10, NULL);
   task_spawn(L, r, background ? &r->ground : scope_for_spawn(L, t), nargs);
 }
 

@@ -70,7 +70,7 @@ static int store_death(lua_State *L) { /* the error, task */
   scope_child_failed(L, owner, t);
   scope_child_ended(owner, t);
   t->L = NULL;
-  task_slot_leave(L, t, 0);
+  task_slot_leave(L, t);
   return 0;
 }
 
@@ -140,7 +140,7 @@ static void bury(lua_State *L, rt *r, task *t) {
   task_ended(t, TASK_CANCELLED);
   if (r->seeing != 0) see_buried(L, r, t);
   scope_child_ended(owner, t);
-  task_slot_leave(L, t, 0);
+  task_slot_leave(L, t);
 }
 
 /* C coroutines stay: they put things in order. */

@@ -93,16 +93,24 @@ static lua_State *check_co(lua_State *L) {
   return co;
 }
 
+/* Does it wait, or is it a task's that has not begun? */
+static int waits(lua_State *co) {
+  task *t = mark(co);
+  return t != NULL && (lua_status(co) == LUA_YIELD || t->state == TASK_NEW);
+}
+
+static const char *where_it_waits(const task *t) {
+  return t->at && t->at->op ? t->at->op->name : "the scheduler";
+}
+
 /* Move the arguments; PLAIN_ERROR with a message when co cannot be resumed. */
 static int begin(lua_State *L, lua_State *co, lua_KFunction k) {
   task *t = task_of(L);
   int n = lua_gettop(L) - 1;
 
-  if (mark(co) != NULL && lua_status(co) == LUA_YIELD) {
-    task *owner = mark(co);
+  if (waits(co)) {
     lua_pushfstring(L, "cannot resume a coroutine that waits in %s",
-                    owner->at && owner->at->op ? owner->at->op->name
-                                               : "the scheduler");
+                    where_it_waits(mark(co)));
     return PLAIN_ERROR;
   }
   if (!lua_checkstack(co, n)) {
@@ -202,12 +210,11 @@ static int l_wrap(lua_State *L) {
 ** a task, or nil. */
 static int l_waits(lua_State *L) {
   lua_State *co = check_co(L);
-  task *t = mark(co);
 
-  if (t == NULL || lua_status(co) != LUA_YIELD)
-    lua_pushnil(L);
+  if (waits(co))
+    lua_pushstring(L, where_it_waits(mark(co)));
   else
-    lua_pushstring(L, t->at && t->at->op ? t->at->op->name : "the scheduler");
+    lua_pushnil(L);
   return 1;
 }
 

@@ -16,6 +16,7 @@
 #include "core/sync.h"
 
 #define IDLE_MAX 1024 /* coroutines kept for the next spawn */
+#define ROOM 10 /* stack slots that create() and finish() use at most */
 
 /*
 ** Slots. The table r_threads anchors a coroutine at each used index, r_anchor
@@ -65,14 +66,13 @@ static unsigned slot_new(lua_State *L, rt *r) {
   return i;
 }
 
-void task_slot_leave(lua_State *L, task *t, int whole) {
+/* r_anchor is at index `anchors`. With `whole` the coroutine may serve again. */
+static void slot_leave(lua_State *L, task *t, int anchors, int whole) {
   rt *r = t->owner->r;
   unsigned i = t->anchor;
 
-  lx_ref(L, r->r_anchor);
   lua_pushboolean(L, 0);
-  lua_rawseti(L, -2, i);
-  lua_pop(L, 1);
+  lua_rawseti(L, anchors, i);
   t->anchor = 0;
   if (unlikely(r->r_ctx != 0)) context_forget(L, r, i);
   if (whole && r->idle_n < IDLE_MAX) {
@@ -85,6 +85,12 @@ void task_slot_leave(lua_State *L, task *t, int whole) {
   lua_rawseti(L, -2, i);
   lua_pop(L, 1);
   slot_give(r, &r->slot_empty, i);
+}
+
+void task_slot_leave(lua_State *L, task *t) {
+  lx_ref(L, t->owner->r->r_anchor);
+  slot_leave(L, t, lua_gettop(L), 0);
+  lua_pop(L, 1);
 }
 
 /* ORDER TASK_STATES */
@@ -106,23 +112,25 @@ void task_push(lua_State *L, task *t) {
 
 /* --- the end of a task, inside its coroutine --- */
 
-/* Keep values first..top of L as the result of t; the handle is at `self`. */
-static void keep_results(lua_State *L, task *t, int self, int first) {
-  int n = lua_gettop(L) - first + 1;
+/* Stack of the coroutine: the handle, r_anchor, the message handler, then the
+** function and its arguments, later the results or one error. */
+enum { SELF = 1, ANCHORS, HANDLER, FIRST };
 
+/* Keep the n values from FIRST on as the result of t. */
+static void keep_results(lua_State *L, task *t, int n) {
   if (n == 0) {
     t->flags |= T_EMPTY;
     lua_pushnil(L);
   } else if (n > 1) {
     int i;
     lua_createtable(L, n, 1);
-    lua_insert(L, first);
-    for (i = n; i >= 1; i--) lua_rawseti(L, first, i);
+    lua_insert(L, FIRST);
+    for (i = n; i >= 1; i--) lua_rawseti(L, FIRST, i);
     lua_pushinteger(L, n);
-    lua_setfield(L, first, "n");
+    lua_setfield(L, FIRST, "n");
     t->flags |= T_PACKED;
   }
-  lua_setiuservalue(L, self, 1);
+  lua_setiuservalue(L, SELF, 1);
 }
 
 /* joiners is a ring without a sentinel: eight bytes less in each task. */
@@ -156,27 +164,24 @@ static void free_own_scope(lua_State *L, task *t, scope *own) {
   base_free(own);
 }
 
-/* Stack: handler, then results or one error. Returns 0 results to resume. */
+/* Returns 0 results to resume. */
 static int finish(lua_State *L, task *t, scope *own, int state) {
   rt *r = t->owner->r;
   scope *owner = t->owner;
-  int self, first = 2;
+  int top = lua_gettop(L);
 
   t->flags |= T_ENDING;
-  if (t->holds) sync_break_locks(L, t);
-  luaL_checkstack(L, 10, NULL);
-  task_push(L, t);
-  lua_replace(L, 1); /* over the handler */
-  self = 1;
+  if (unlikely(t->holds)) sync_break_locks(L, t);
+  if (top > LUA_MINSTACK - ROOM) luaL_checkstack(L, ROOM, NULL);
   if (state == TASK_FAILED) {
     r->failed++;
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, self, 1); /* on top stays the error */
+    lua_setiuservalue(L, SELF, 1); /* on top stays the error */
     task_ended(t, state);
     scope_child_failed(L, owner, t);
   } else {
-    if (state == TASK_CANCELLED) lua_settop(L, 1);
-    keep_results(L, t, self, first);
+    if (state == TASK_CANCELLED) lua_settop(L, top = HANDLER);
+    keep_results(L, t, top - HANDLER);
     task_ended(t, state);
   }
   if (owner->cause != NULL &&
@@ -186,7 +191,7 @@ static int finish(lua_State *L, task *t, scope *own, int state) {
   scope_child_ended(owner, t);
   *(task **)lua_getextraspace(L) = NULL;
   t->L = NULL;
-  task_slot_leave(L, t, 1); /* last: nobody can take it before we are back */
+  slot_leave(L, t, ANCHORS, 1); /* last: nobody can take it before we are back */
   lua_settop(L, 0);
   return 0;
 }
@@ -211,11 +216,11 @@ static int conclude(lua_State *L, task *t, scope *own, int ok) {
   if (ok) return finish(L, t, NULL, TASK_DONE);
   if (scope_is_cancellation(L, r, -1, &of)) {
     if (scope_is_own(t, of)) return finish(L, t, NULL, TASK_CANCELLED);
-    lua_settop(L, 2);
+    lua_settop(L, FIRST);
     fault_push(L, "stale_cancel", NULL,
                "a cancellation was raised again after its scope had ended");
-    lua_insert(L, 2);
-    lua_setfield(L, 2, "cause");
+    lua_insert(L, FIRST);
+    lua_setfield(L, FIRST, "cause");
   }
   return finish(L, t, NULL, TASK_FAILED);
 }
@@ -228,12 +233,12 @@ static int k_children(lua_State *L, int status, lua_KContext ctx) {
   return conclude(L, t, own_scope(t), 1);
 }
 
-/* As in scopes.c; the error of a body that failed is at 2. */
+/* As in scopes.c; the error of a body that failed is at FIRST. */
 static int closed(lua_State *L, task *t, int status, int failed) {
   scope *own = own_scope(t);
   int again = status != LUA_OK && status != LUA_YIELD;
 
-  if (failed && again) lua_insert(L, 2);
+  if (failed && again) lua_insert(L, FIRST);
   if (failed) scope_body_failed(L, own);
   if (again) scope_body_failed(L, own);
   if (scope_must_join(L, t, own)) return park(L, t, &t->wait, &op_join, k_children);
@@ -258,52 +263,60 @@ static int k_body(lua_State *L, int status, lua_KContext ctx) {
     own = scope_of_task(t); /* a memory error left scopes open */
   if (own == NULL) return conclude(L, t, NULL, !failed);
   if (!scope_push_closers(L, own)) return k(L, LUA_OK, ctx);
-  return k(L, lua_pcallk(L, 1, 0, 1, ctx, k), ctx);
+  return k(L, lua_pcallk(L, 1, 0, HANDLER, ctx, k), ctx);
 }
 
-static int task_main(lua_State *L);
-
-static int k_main(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
-  (void)ctx;
-  return task_main(L);
-}
-
-static int task_main(lua_State *L) { /* fn, args... */
+static int task_main(lua_State *L) {
   task *t = task_of(L);
-  int status;
-
-  if (unlikely(t->state != TASK_RUNNING)) { /* park.c, P4 */
-    lua_settop(L, t->nargs + 1);
-    return lua_yieldk(L, 0, 0, k_main);
-  }
-  t->nargs = 0;
-  lua_pushcfunction(L, fault_handler);
-  lua_insert(L, 1);
-  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)t,
-                      k_body);
+  int status = lua_pcallk(L, lua_gettop(L) - FIRST, LUA_MULTRET, HANDLER,
+                          (lua_KContext)t, k_body);
   return k_body(L, status, (lua_KContext)t);
 }
 
+/* Until a task begins, the stack of its coroutine is {task_main, handle,
+** r_anchor, handler, fn, args..., bolt}. Who resumes it before the scheduler
+** does calls the bolt, and gets nothing (park.c, P4). */
+static int k_bolt(lua_State *L, int status, lua_KContext ctx) {
+  (void)status;
+  if (task_of(L)->state == TASK_RUNNING) return 0;
+  return lua_yieldk(L, 0, ctx, k_bolt);
+}
+
+static int bolt(lua_State *L) { return k_bolt(L, LUA_OK, 0); }
+
 /* --- the one resume --- */
+
+/* Draw the bolt; how many arguments there are for task_main. */
+static int begin(lua_State *L, lua_State *from) {
+  int n;
+
+  if (unlikely(lua_status(L) == LUA_YIELD)) {
+    lua_resume(L, from, 0, &n);
+    return lua_gettop(L) - 1;
+  }
+  if (unlikely((n = lua_gettop(L)) == 0)) return 0; /* somebody closed it */
+  lua_pop(L, 1);
+  return n - 2;
+}
 
 static void step(rt *r, task *t, lua_State *from) {
   lua_State *L;
   task *outer = r->current;
   lua_State *inner = r->inner;
-  int n = 0, nres = 0, status;
+  int n = 0, nres = 0, status, is_new;
 
   if (unlikely(t->flags & T_ABANDONED)) return;
   L = r->slots[t->anchor].L;
-  if (unlikely(t->state == TASK_NEW))
-    n = lua_status(L) == LUA_OK ? lua_gettop(L) - 1 : 0; /* of task_main */
+  is_new = t->state == TASK_NEW;
+  r->current = t;
+  t->state = TASK_RUNNING;
+  r->inner = L;
+  if (is_new)
+    n = begin(L, from);
   else if (likely(t->L == L)) { /* else nest.c brings them inwards */
     n = t->nargs;
     t->nargs = 0;
   }
-  r->current = t;
-  t->state = TASK_RUNNING;
-  r->inner = L;
   status = lua_resume(L, from, n, &nres);
   r->current = outer;
   r->inner = inner;
@@ -350,9 +363,9 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   lua_State *co;
   unsigned i;
 
-  luaL_checkstack(L, 8, NULL);
   t = lua_newuserdatauv(L, sizeof *t, 2);
-  memset(t, 0, sizeof *t);
+  memset(t, 0, sizeof *t / 2); /* all of it at once is a slow loop with gcc */
+  memset((char *)t + sizeof *t / 2, 0, sizeof *t / 2);
   lua_pushvalue(L, fn);
   lua_setiuservalue(L, ud, 2);
   lx_ref(L, r->r_class[CLASS_TASK]);
@@ -364,26 +377,28 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   }
   if (unlikely(r->r_ctx != 0)) context_inherit(L, r, r->slot_idle);
   co = r->slots[r->slot_idle].L;
-  if (unlikely(!lua_checkstack(co, nargs + 10)))
+  if (nargs > LUA_MINSTACK - ROOM && !lua_checkstack(co, nargs + ROOM))
     luaL_error(L, "too many arguments to a task");
   if (unlikely(lua_gethook(co) != lua_gethook(L)))
     lua_sethook(co, lua_gethook(L), lua_gethookmask(L), lua_gethookcount(L));
   i = slot_take(r, &r->slot_idle);
   r->idle_n--;
-  lx_ref(L, r->r_anchor);
-  lua_pushvalue(L, ud);
-  lua_rawseti(L, -2, i); /* the place exists: cannot fail */
-  lua_pop(L, 1);
   t->anchor = i;
   t->kind = READY_TASK;
   t->state = TASK_NEW;
   t->L = co;
   t->owner = t->current = s;
-  t->nargs = (unsigned short)nargs;
   *(task **)lua_getextraspace(co) = t;
-  lua_insert(L, fn); /* the handle below the function */
   lua_pushcfunction(co, task_main);
+  lua_pushvalue(L, ud);
+  lua_xmove(L, co, 1);
+  lx_ref(co, r->r_anchor);
+  lua_pushvalue(co, -2);
+  lua_rawseti(co, -2, i); /* the place exists: cannot fail */
+  lua_pushcfunction(co, fault_handler);
+  lua_insert(L, fn); /* the handle below the function */
   lua_xmove(L, co, nargs + 1);
+  lua_pushcfunction(co, bolt);
   list_append(&s->children, &t->sibling);
   s->live++;
   r->live++;

@@ -8,7 +8,7 @@
 #include "core/rt.h"
 
 /* Pop a function and nargs arguments, push the handle of a new task owned by
-** s, which stands in the ready queue. */
+** s, which stands in the ready queue. Needs ten free stack slots. */
 task *task_spawn(lua_State *L, rt *r, scope *s, int nargs);
 /* The same, but run it at once up to its first wait (emit). */
 task *task_begin(lua_State *L, rt *r, scope *s, int nargs);
@@ -28,9 +28,9 @@ void task_joiner_leave(task *t, neap_wait *w);
 
 int task_cancel(task *t, int source); /* 1 if it had an effect, -1 no memory */
 
-/* For giveup.c. slot_leave: with `whole` the coroutine may serve again; uses
-** two stack slots of L, allocates nothing. ended: wakes those who wait. */
-void task_slot_leave(lua_State *L, task *t, int whole);
+/* For giveup.c. slot_leave: its coroutine serves no more; uses two stack slots
+** of L, allocates nothing. ended: wakes those who wait. */
+void task_slot_leave(lua_State *L, task *t);
 void task_ended(task *t, int state);
 /* Its coroutine raised an error out of its base. */
 void task_die(lua_State *from, task *t);

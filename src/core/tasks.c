@@ -20,7 +20,7 @@ static const neap_op op_task_join = {"task:join", abort_await};
 /* --- awaiting --- */
 
 int task_push_results(lua_State *L, int idx) {
-  task *t = task_check(L, idx);
+  task *t = lua_touserdata(L, idx);
 
   if (t->state == TASK_CANCELLED) {
     lua_pushfstring(L, "the awaited task %s was cancelled",
@@ -236,10 +236,11 @@ static int l_task_traceback(lua_State *L) {
 }
 
 static int l_task__index(lua_State *L) {
-  const char *key = lua_tostring(L, 2);
+  const char *key;
 
   lua_pushvalue(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL) return 1;
+  if (likely(lua_rawget(L, lua_upvalueindex(2)) != LUA_TNIL)) return 1;
+  key = lua_tostring(L, 2);
   if (key != NULL && key[0] == 'n' && key[1] == 'a' && key[2] == 'm' &&
       key[3] == 'e' && key[4] == '\0') {
     task_check(L, 1);
