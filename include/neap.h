@@ -54,7 +54,9 @@ typedef struct neap_work neap_work;
 typedef struct neap_resolve neap_resolve;
 typedef struct neap_post neap_post; /* opaque */
 typedef struct neap_process neap_process;
+typedef struct neap_stream neap_stream; /* opaque */
 struct addrinfo;
+struct sockaddr;
 
 /*
 ** Waiting. A wait record stands for one waiter at one operation. Embed it in
@@ -274,6 +276,28 @@ typedef struct neap_api {
   /* Values that all modules share. */
   void (*push_null)(lua_State *L); /* DESIGN decision 24 */
   int (*is_null)(lua_State *L, int idx);
+
+  /* Streams: sockets of type SOCK_STREAM. Those with a `co` stand inside
+  ** CO_AWAIT; one reads or accepts and one writes or connects at a time (or
+  ** -EBUSY). What is cancelled has been undone, but a write may have sent a
+  ** part.
+  ** open: takes a descriptor over; NULL and a code, and it is yours as before.
+  ** listen: a stream that accepts. connect, accept: *made is the new stream
+  **   or NULL; of a failed connect it is to be closed as well.
+  ** read: the number of bytes, 0 at the end. write: 0 when all is written.
+  ** shutdown: the other side reads the end. close: whoever waits gets
+  **   NEAP_ECLOSED; the descriptor is closed; NULL is allowed. */
+  neap_stream *(*stream_open)(neap_loop *loop, int fd, int *rc);
+  neap_stream *(*stream_listen)(neap_loop *loop, const struct sockaddr *address,
+                                size_t len, int *rc);
+  int (*stream_connect)(neap_co *co, neap_stream **made,
+                        const struct sockaddr *address, size_t len);
+  int (*stream_accept)(neap_co *co, neap_stream *s, neap_stream **made);
+  int (*stream_read)(neap_co *co, neap_stream *s, void *data, size_t size);
+  int (*stream_write)(neap_co *co, neap_stream *s, const void *data,
+                      size_t size);
+  int (*stream_shutdown)(neap_stream *s);
+  void (*stream_close)(neap_stream *s);
   /* since version 1 -- append only */
 } neap_api;
 

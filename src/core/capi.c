@@ -10,6 +10,7 @@
 #include "run/body.h"
 #include "run/co.h"
 #include "run/process.h"
+#include "run/stream.h"
 #include "run/watch.h"
 #include "run/work.h"
 
@@ -129,6 +130,14 @@ static const neap_api table = {
     .spawn = api_spawn,
     .push_null = lx_push_null,
     .is_null = lx_is_null,
+    .stream_open = stream_open,
+    .stream_listen = stream_listen,
+    .stream_connect = stream_connect,
+    .stream_accept = stream_accept,
+    .stream_read = stream_read,
+    .stream_write = stream_write,
+    .stream_shutdown = stream_shutdown,
+    .stream_close = stream_close,
 };
 
 void capi_open(lua_State *L, rt *r) {
