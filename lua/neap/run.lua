@@ -11,6 +11,7 @@ local OPTIONS = {
   on_error = "function", grace = options.range("number", 0),
   kill_after = options.range("number", 0),
   shuffle = "integer", coroutine = "boolean", debug = "boolean",
+  trace = "string",
   pcall = function(v)
     if v ~= "strict" then return "must be \"strict\"" end
   end,
@@ -79,8 +80,19 @@ local function root(opts, main, ...)
   return task
 end
 
+local function open_trace(path)
+  local ok, why = core.see_trace(path)
+  if path == nil or ok then return end
+  core.configure("virtual", false)
+  core.fault.raise {
+    kind = "io", message = ("neap.run: option 'trace': cannot write '%s': %s")
+      :format(path, why),
+  }
+end
+
 local function configure(opts)
   core.configure("virtual", opts.clock == "virtual")
+  open_trace(opts.trace) -- first, for it may raise
   core.configure("shuffle", opts.shuffle or 0)
   core.configure("on_error", opts.on_error)
   core.configure("signals", opts.signals ~= false)
@@ -134,6 +146,7 @@ local function run(opts, main, ...)
         core.report("secondary", out.err)
       end
     end
+    core.see_trace(nil)
     core.configure("on_error", nil)
     core.see_debug(false)
     if not ok then error(status, 0) end -- no memory for a first task

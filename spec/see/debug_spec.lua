@@ -19,7 +19,7 @@ describe("debug mode: a cancellation that is swallowed", function()
     local info = reports:take "swallowed"
     assert.is_truthy(info.error.message:find("task deaf finished normally", 1, true))
     assert.is_truthy(info.error.message:find("debug_spec.lua:" .. line, 1, true))
-    assert.is_truthy(info.traceback:find("neap.sleep", 1, true))
+    assert.is_truthy(info.traceback:find("sleep", 1, true))
     assert.is_truthy(info.traceback:find("pcall", 1, true))
     assert.are.equal(task, info.task)
     assert.are.equal("deaf", info.name)

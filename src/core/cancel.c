@@ -5,6 +5,7 @@
 */
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/see.h"
 
 /* Does cancellation of s reach t, or is there a shield between? Marks the
 ** scopes of t that it reaches and puts them on the work list. */
@@ -52,6 +53,7 @@ int scope_cancel(scope *s, int source) {
   if (s->cancelled || s->closed) return 0;
   s->cancelled = 1;
   s->source = (unsigned char)source;
+  if (unlikely(s->r->seeing != 0)) see_cancelled(s);
   if (s->cause == NULL && !(scope_is_serving(s) && s->prop != NULL)) scope_propagate(s, s);
   return 1;
 }

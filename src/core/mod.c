@@ -37,6 +37,7 @@ static int l_rt__gc(lua_State *L) {
   if (!r->uv_ready) return 0;
   r->uv_ready = 0;
   if (r->guest != NULL) guest_stop(r);
+  see_fini(r);
   loop_fini(&r->loop);
   task_free_scopes(L, r); /* not before: a last callback may wake a task */
   thread_fini(r);

@@ -151,6 +151,7 @@ struct rt {
   int64_t signal_at;
   int uv_ready;
   struct threads *threads; /* thread.c */
+  struct trace *trace;     /* trace.c; NULL: none */
   struct guest *guest;     /* guest.c; NULL: none */
 };
 

@@ -12,6 +12,7 @@
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/see.h"
 #include "core/signals.h"
 #include "core/task.h"
 #include "core/thread.h"
@@ -96,7 +97,7 @@ static void turn_until_done(lua_State *L, rt *r, task *root) {
     loop_drain(l);
     if (root->state >= TASK_DONE || l->stop) break;
     if (r->guest != NULL) guest_turn(L, r);
-    if (loop_poll(l)) continue;
+    if (likely(r->seeing == 0) ? loop_poll(l) : see_poll(r)) continue;
     if (!stuck(L, r)) {
       r->stuck = STUCK_FOR_GOOD;
       break;

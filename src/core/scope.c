@@ -19,6 +19,8 @@ enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON, SIDE_CLOSERS };
 static const char *const sources[] = {"explicit", "deadline", "sibling_failed",
                                       "parent",   "shutdown", "signal"};
 
+const char *scope_source_name(const scope *s) { return sources[s->source]; }
+
 const neap_op op_join = {"waiting for child tasks", NULL};
 
 void scope_init(scope *s, rt *r, scope *parent, task *body, int kind) {

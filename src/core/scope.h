@@ -42,6 +42,7 @@ int64_t scope_deadline(const scope *s); /* effective */
 /* 0 or NEAP_ENOMEM. Expires at once if the time has passed. */
 int scope_set_deadline(scope *s, int64_t when);
 
+const char *scope_source_name(const scope *s); /* of its cancellation */
 /* Raise the cancellation that reaches t. Never returns. */
 int scope_raise(lua_State *L, task *t);
 /* Is the value at idx a cancellation object? Of which open scope, or NULL. */

@@ -5,10 +5,14 @@
 */
 #include "core/see.h"
 
+#include <string.h>
+
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
+#include "core/scope.h"
 #include "core/task.h"
+#include "core/trace.h"
 
 /* Places in the table r_see. ORDER HOOKS: names in l_see_hook */
 enum { HOOK_SPAWN = 1, HOOK_STEP, HOOK_WAIT, HOOK_DONE };
@@ -170,11 +174,50 @@ static void check_swallowed(lua_State *L, rt *r, int handle) {
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
+/* --- the trace file --- */
+
+static int l_trace_failed(lua_State *L) { /* rt, errno */
+  lua_pushfstring(L, "neap.run: the trace file cannot be written, and ends "
+                     "here: %s", strerror((int)lua_tointeger(L, 2)));
+  fault_push(L, "io", NULL, lua_tostring(L, -1));
+  hook_report(L, lua_touserdata(L, 1), "background", NULL);
+  return 0;
+}
+
+static void report_trace(lua_State *L, rt *r, int error) {
+  if (error == 0) return;
+  lua_pushcfunction(L, l_trace_failed);
+  lua_pushlightuserdata(L, r);
+  lua_pushinteger(L, error);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
+/* see_trace(path): true, or nil and why not. see_trace(nil): the end. */
+static int l_see_trace(lua_State *L) {
+  rt *r = rt_of(L);
+  const char *path = luaL_optstring(L, 1, NULL);
+  int rc;
+
+  if (r->trace != NULL) {
+    r->seeing &= (unsigned char)~SEE_TRACE;
+    report_trace(L, r, trace_close(r));
+  }
+  if (path == NULL) return 0;
+  if ((rc = trace_open(r, path)) != 0) {
+    luaL_pushfail(L);
+    lua_pushstring(L, strerror(rc));
+    return 2;
+  }
+  r->seeing |= SEE_TRACE;
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
 /* --- the watched places --- */
 
 void see_spawned(lua_State *L, rt *r, task *t) {
-  (void)t;
   if (r->seeing & SEE_DEBUG) see_born(L, r, -1);
+  if (r->seeing & SEE_TRACE) trace_spawned(r, t);
   if (r->seeing & SEE_HOOKS) call_hook(L, r, HOOK_SPAWN, -1, NULL);
 }
 
@@ -195,6 +238,7 @@ static void after_step(lua_State *L, rt *r, task *t, int handle) {
 void see_step(rt *r, task *t, lua_State *from,
               void (*step)(rt *r, task *t, lua_State *from)) {
   int top = lua_gettop(from);
+  trace_frame frame;
 
   if (t->flags & T_ABANDONED) return;
   if (!lua_checkstack(from, 12)) { /* no memory to see it with */
@@ -203,16 +247,43 @@ void see_step(rt *r, task *t, lua_State *from,
   }
   task_push(from, t); /* it may end: the handle keeps the record */
   if (r->seeing & SEE_HOOKS) call_hook(from, r, HOOK_STEP, top + 1, NULL);
-  step(r, t, from);
+  if (r->trace == NULL) {
+    step(r, t, from);
+  } else {
+    frame = trace_step_begin(from, r, t, top + 1);
+    step(r, t, from);
+    trace_step_end(from, r, t, top + 1, frame);
+    report_trace(from, r, trace_failure(r));
+  }
   after_step(from, r, t, top + 1);
   lua_settop(from, top);
 }
 
 void see_buried(lua_State *L, rt *r, task *t) {
-  if (!(r->seeing & SEE_HOOKS) || !lua_checkstack(L, 12)) return;
+  if (!lua_checkstack(L, 12)) return;
   task_push(L, t);
-  call_hook(L, r, HOOK_DONE, -1, task_state_name(t));
+  if (r->trace != NULL) trace_buried(L, r, t, lua_gettop(L));
+  if (r->seeing & SEE_HOOKS)
+    call_hook(L, r, HOOK_DONE, -1, task_state_name(t));
   lua_pop(L, 1);
+}
+
+void see_cancelled(scope *s) {
+  if (s->r->trace != NULL) trace_cancelled(s);
+}
+
+int see_poll(rt *r) {
+  int rc;
+
+  if (r->trace == NULL) return loop_poll(&r->loop);
+  trace_poll_begin(r);
+  rc = loop_poll(&r->loop);
+  trace_poll_end(r);
+  return rc;
+}
+
+void see_fini(rt *r) {
+  if (r->trace != NULL) trace_close(r);
 }
 
 static void watch(rt *r, unsigned what, int on) {
@@ -244,6 +315,7 @@ static int l_born_at(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"see_hook", l_see_hook},
                                      {"see_debug", l_see_debug},
+                                     {"see_trace", l_see_trace},
                                      {"born", l_born_here},
                                      {"was_heard", l_was_heard},
                                      {"born_at", l_born_at},

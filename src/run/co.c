@@ -38,7 +38,8 @@ static int drive(neap_co *co, neap_co *root) {
     int rc;
 
     co->state = CO_RUNNING;
-    rc = co->step(co);
+    rc = likely(co->loop->step_co == NULL) ? co->step(co)
+                                           : co->loop->step_co(co);
     if (rc == NEAP_PENDING) {
       if (co->state == CO_RUNNING) co->state = CO_PARKED;
       return rc;

@@ -51,6 +51,11 @@ struct neap_loop {
   uint64_t shuffle;       /* state of the shuffling generator, 0 is off */
   void (*run_task)(neap_loop *loop, ready *item);
   void (*wake_sleeper)(neap_loop *loop, unsigned *pos); /* tag 1 in the heap */
+  /* NULL, or who watches: it makes the step, and returns its result */
+  int (*step_co)(neap_co *co);
+  /* NULL, or who is told of work when it is done: on which thread, when */
+  void (*saw_work)(neap_loop *loop, uintptr_t thread, int64_t began,
+                   int64_t ended);
 };
 
 int loop_init(neap_loop *l);

@@ -12,11 +12,21 @@ typedef struct job {
   neap_loop *loop;
   neap_work *work;
   int abandoned; /* and so not counted */
+  int watched;
+  uintptr_t thread;      /* these three only if watched */
+  int64_t began, ended;
 } job;
 
 static void run_job(uv_work_t *req) { /* on another thread */
   job *j = container_of(req, job, req);
+  if (likely(!j->watched)) {
+    j->work->run(j->work);
+    return;
+  }
+  j->thread = (uintptr_t)uv_thread_self();
+  j->began = (int64_t)uv_hrtime();
   j->work->run(j->work);
+  j->ended = (int64_t)uv_hrtime();
 }
 
 static void on_job(uv_work_t *req, int status) {
@@ -24,6 +34,8 @@ static void on_job(uv_work_t *req, int status) {
   neap_work *w = j->work;
 
   if (!j->abandoned) j->loop->counted--;
+  if (unlikely(j->watched && status == 0 && j->loop->saw_work != NULL))
+    j->loop->saw_work(j->loop, j->thread, j->began, j->ended);
   base_free(j);
   w->request = NULL;
   w->done(w, status);
@@ -37,6 +49,7 @@ int work_start(neap_loop *l, neap_work *w) {
   j->loop = l;
   j->work = w;
   j->abandoned = 0;
+  j->watched = l->saw_work != NULL;
   if ((rc = uv_queue_work(&l->uv, &j->req, run_job, on_job)) < 0) {
     base_free(j);
     return rc;
