@@ -158,7 +158,7 @@ function complete.any(list)
   check_not_empty("any", n)
   core.may_wait "neap.any"
   local winner
-  local errors, failures = {}, {}
+  local errors, failures = { n = n }, {}
   local late, err = in_order_of_ends(list, n, function(next_end)
     for _ = 1, n do
       local i, out = next_end()

@@ -50,6 +50,7 @@ neap.iter = require "neap.iter"
 neap.broadcast = require "neap.broadcast"
 require "neap.queue"
 require "neap.start"
+require "neap.group"
 
 local ctx = require "neap.ctx"
 neap.ctx = { get = ctx.get, set = ctx.set, with = ctx.with }

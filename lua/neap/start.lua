@@ -82,4 +82,4 @@ function Scope:start(fn, ...)
   return await_start(hand, task)
 end
 
-return Scope
+return true

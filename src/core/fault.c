@@ -240,6 +240,28 @@ static void add_line(lua_State *L, luaL_Buffer *b, int idx) {
     lua_pop(L, 1);
 }
 
+/* Of a group: each of its errors, with where it was raised. */
+static void add_errors(lua_State *L, luaL_Buffer *b, int errors) {
+  lua_Integer i, n = luaL_len(L, errors);
+
+  lua_getfield(L, errors, "n");
+  if (lua_isinteger(L, -1)) n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, errors, i);
+    lua_pushfstring(L, "\n%I: %s", (LUAI_UACINT)i, fault_text(L, -1));
+    lua_remove(L, -2);
+    fault_push_trace(L, rt_of(L), -2, 0);
+    lua_remove(L, -3);
+    if (lua_isstring(L, -1)) {
+      lua_pushfstring(L, "%s\n%s", lua_tostring(L, -2), lua_tostring(L, -1));
+      lua_replace(L, -3);
+    }
+    lua_pop(L, 1);
+    luaL_addvalue(b);
+  }
+}
+
 /* "kind CODE: message (caused by kind: message)" */
 static int l_fault__tostring(lua_State *L) {
   luaL_Buffer b;
@@ -247,6 +269,8 @@ static int l_fault__tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   lua_getfield(L, 1, "cause"); /* 2; one level: the chain may be long */
+  lua_pushliteral(L, "errors");
+  lua_rawget(L, 1); /* 3 */
   luaL_buffinit(L, &b);
   add_line(L, &b, 1);
   if (!lua_isnil(L, 2)) {
@@ -259,7 +283,17 @@ static int l_fault__tostring(lua_State *L) {
     }
     luaL_addchar(&b, ')');
   }
+  if (lua_istable(L, 3)) add_errors(L, &b, 3);
   luaL_pushresult(&b);
+  return 1;
+}
+
+/* The methods are those of a group (lua/neap/group.lua). */
+static int l_fault__index(lua_State *L) {
+  lua_pushvalue(L, 2);
+  if (lua_rawget(L, lua_upvalueindex(2)) == LUA_TNIL) return 1;
+  lua_pushliteral(L, "errors");
+  if (lua_rawget(L, 1) == LUA_TTABLE) lua_pop(L, 1);
   return 1;
 }
 
@@ -332,6 +366,8 @@ static const luaL_Reg fault_functions[] = {{"new", l_fault_new},
 static const luaL_Reg fault_metas[] = {{"__tostring", l_fault__tostring},
                                        {NULL, NULL}};
 
+static const luaL_Reg no_methods[] = {{NULL, NULL}};
+
 static void protect(lua_State *L, enum lx_class c) {
   luaL_getmetatable(L, lx_class_names[c]);
   lua_pushstring(L, lx_class_names[c]); /* nobody forges one by setmetatable */
@@ -340,7 +376,7 @@ static void protect(lua_State *L, enum lx_class c) {
 }
 
 void fault_open(lua_State *L, rt *r) {
-  lx_class(L, r, CLASS_FAULT, NULL, fault_metas, NULL);
+  lx_class(L, r, CLASS_FAULT, no_methods, fault_metas, l_fault__index);
   lx_class(L, r, CLASS_CANCELLED, NULL, fault_metas, NULL);
   protect(L, CLASS_FAULT);
   protect(L, CLASS_CANCELLED);

@@ -10,11 +10,11 @@
 
 #include "core/dump.h"
 #include "core/fault.h"
+#include "core/signals.h"
 #include "core/task.h"
 #include "core/testkit.h"
 
 #define TICK_NS 50000000 /* between two looks, once the time is up */
-#define DEPTH_MAX 200    /* coroutines within coroutines: Lua's own limit */
 #define PATIENCE 10      /* so often pcall may catch it; then all raises */
 
 /* Where the kit has no alarm, a loop that never waits runs for ever. */
@@ -52,19 +52,6 @@ static void break_loop(lua_State *L, lua_Debug *ar) {
   fault_error(L, "timeout", "%s", message);
 }
 
-/* All raise, from the task's own coroutine to the innermost, which alone runs:
-** each of the others is in the call that resumed the next, its argument 1. */
-static void hook_all(rt *r) {
-  lua_State *L = r->slots[r->current->anchor].L;
-  int depth;
-
-  for (depth = 0; depth < DEPTH_MAX && L != r->inner; depth++) {
-    lua_sethook(L, break_loop, HOOKS, 1);
-    if (!lua_isthread(L, 1)) return;
-    L = lua_tothread(L, 1);
-  }
-}
-
 /* No switch since the last look: it does not come back. */
 static void on_alarm(int signum, siginfo_t *info, void *context) {
   testkit *k = info->si_value.sival_ptr;
@@ -78,7 +65,7 @@ static void on_alarm(int signum, siginfo_t *info, void *context) {
     k->seen = r->loop.switches;
   else {
     lua_sethook(r->inner, break_loop, HOOKS, 1);
-    if (k->raised >= PATIENCE) hook_all(r);
+    if (k->raised >= PATIENCE) signals_hook_chain(r, break_loop, HOOKS, 1);
   }
 }
 

@@ -142,7 +142,8 @@ struct rt {
   struct testkit *kit; /* NULL until neap.test is used */
   unsigned char running, stuck, shutting;
   unsigned char seeing, hooked; /* see.c: who watches, 0 is nobody */
-  unsigned char signals, signal_got, signal_seen, signal_last, signal_n;
+  unsigned char signals, signal_got, signal_seen, signal_last, signal_n,
+      signal_raises; /* how often the hook has broken the loop */
   lua_State *inner; /* the coroutine that runs: a user's own, or a task's */
   uv_signal_t signal[SIGNALS]; /* signals.c, and what follows */
   struct sigaction signal_was[SIGNALS], signal_uv[SIGNALS];

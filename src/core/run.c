@@ -67,8 +67,8 @@ static void give_up(lua_State *L, rt *r) {
     lua_rawgeti(L, -1, i);
     t = lx_test(L, r, -1, CLASS_TASK);
     if (t != NULL && t->owner != &r->root) {
-      lua_pushfstring(L, "task #%d was given up %s%s", (int)t->anchor,
-                      t->at && t->at->op ? "in " : "",
+      lua_pushfstring(L, "the task %s was given up%s%s",
+                      task_push_name(L, -1), t->at && t->at->op ? " in " : "",
                       t->at && t->at->op ? t->at->op->name : "");
       fault_push(L, "closed", NULL, lua_tostring(L, -1));
       if (t->L != NULL && t->state == TASK_WAITING) {
@@ -76,7 +76,7 @@ static void give_up(lua_State *L, rt *r) {
         lua_setfield(L, -2, "traceback");
       }
       hook_report(L, r, "shutdown", t);
-      lua_pop(L, 2);
+      lua_pop(L, 3);
       n++;
     }
     lua_pop(L, 2);

@@ -12,8 +12,9 @@
 #include "core/task.h"
 
 /* Side table of a scope: side[scope] = {primary, others, cancellation,
-** reason, closers}. ORDER SIDE */
-enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON, SIDE_CLOSERS };
+** reason, closers, set of others}. ORDER SIDE */
+enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON, SIDE_CLOSERS,
+       SIDE_SEEN };
 
 /* ORDER SOURCES */
 static const char *const sources[] = {"explicit", "deadline", "sibling_failed",
@@ -186,6 +187,30 @@ int scope_is_own(const task *t, const scope *of) {
 
 /* --- failures --- */
 
+/* The error at `err` is not the first; the side table is on top. Has it come
+** before? Remembers it. */
+static int seen(lua_State *L, int err) {
+  int was;
+
+  if (lua_isnil(L, err) || lua_isnumber(L, err)) return 0; /* NaN is no key */
+  if (lua_rawgeti(L, -1, SIDE_SEEN) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, -3, SIDE_SEEN);
+  }
+  lua_pushvalue(L, err);
+  was = lua_rawget(L, -2) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (!was) {
+    lua_pushvalue(L, err);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+  return was;
+}
+
 static void fail(lua_State *L, scope *s, task *child) {
   if (!s->failed) {
     if (lua_isstring(L, -1)) fault_hand_trace(L, child, s->body);
@@ -201,6 +226,10 @@ static void fail(lua_State *L, scope *s, task *child) {
     return;
   }
   lua_pop(L, 1);
+  if (seen(L, lua_gettop(L) - 1)) {
+    lua_pop(L, 2);
+    return;
+  }
   if (lua_rawgeti(L, -1, SIDE_OTHERS) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -230,12 +259,8 @@ void scope_body_failed(lua_State *L, scope *s) {
       if (of != s) scope_cancel(s, SRC_PARENT);
       return;
     }
-    lua_pushfstring(L, "a cancellation was raised again after its scope had "
-                       "ended: %s", fault_text(L, -1));
-    lua_remove(L, -2);
-    fault_push(L, "stale_cancel", NULL, lua_tostring(L, -1));
-    lua_insert(L, -3);
-    lua_pop(L, 1);
+    fault_push(L, "stale_cancel", NULL, STALE);
+    lua_insert(L, -2);
     lua_setfield(L, -2, "cause");
   }
   fail(L, s, s->body);
@@ -439,6 +464,8 @@ static void push_failures(lua_State *L, scope *s, int timed_out) {
       lua_rawgeti(L, others, i);
       lua_rawseti(L, -2, i + 1);
     }
+    lua_pushinteger(L, n + 1); /* an error may be nil */
+    lua_setfield(L, -2, "n");
     lua_setfield(L, -2, "errors");
     lua_replace(L, err - 1);
   } else {

@@ -7,6 +7,8 @@
 
 #include "core/rt.h"
 
+#define STALE "a cancellation was raised outside of the scope it belongs to"
+
 extern const neap_op op_join; /* waiting for the children of a scope */
 
 void scope_init(scope *s, rt *r, scope *parent, task *body, int kind);

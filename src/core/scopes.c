@@ -161,7 +161,7 @@ static int l_move_on_after(lua_State *L) {
 }
 
 static int l_timeout_at(lua_State *L) {
-  double at = luaL_checknumber(L, 1);
+  double at = lua_isnil(L, 1) ? HUGE_VAL : luaL_checknumber(L, 1);
   int64_t now = loop_now(&rt_of(L)->loop);
   double left = at - (double)now / 1e9;
 
@@ -314,7 +314,7 @@ static void push_time(lua_State *L, int64_t ns) {
 }
 
 static int l_scope__index(lua_State *L) {
-  const char *key = luaL_checkstring(L, 2);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   scope *s;
 
   lua_pushvalue(L, 2);
@@ -333,7 +333,7 @@ static int l_scope__index(lua_State *L) {
 
 static int l_scope__newindex(lua_State *L) {
   scope *s = check_scope(L);
-  const char *key = luaL_checkstring(L, 2);
+  const char *key = luaL_tolstring(L, 2, NULL);
   double at = HUGE_VAL;
   int64_t now = loop_now(&s->r->loop), when;
 
@@ -341,8 +341,14 @@ static int l_scope__newindex(lua_State *L) {
     return luaL_error(L, "a scope has no field '%s' to assign", key);
   if (s->closed)
     return fault_error(L, "closed", "scope.deadline: the scope has ended");
-  if (!lua_isnil(L, 3)) at = luaL_checknumber(L, 3);
-  luaL_argcheck(L, !isnan(at), 3, "a time expected, got NaN");
+  if (!lua_isnil(L, 3)) {
+    if (!lua_isnumber(L, 3))
+      return luaL_error(L, "scope.deadline: a time of neap.now() or nil "
+                        "expected, got a %s", luaL_typename(L, 3));
+    at = lua_tonumber(L, 3);
+  }
+  if (isnan(at))
+    return luaL_error(L, "scope.deadline: a time expected, got NaN");
   when = time_at(at);
   s->limit = when > now ? (double)(when - now) / 1e9 : 0;
   if (scope_set_deadline(s, when) < 0)
@@ -353,8 +359,8 @@ static int l_scope__newindex(lua_State *L) {
 static int l_scope__tostring(lua_State *L) {
   scope *s = check_scope(L);
 
-  lua_pushfstring(L, "scope %s (%d tasks%s)", s->name ? s->name : "",
-                  (int)s->live, s->closed ? ", ended" : "");
+  lua_pushfstring(L, "scope%s%s (%d tasks%s)", s->name ? " " : "",
+                  s->name ? s->name : "", (int)s->live, s->closed ? ", ended" : "");
   return 1;
 }
 

@@ -23,6 +23,8 @@ static rt *volatile signal_slot;
 
 #define PATIENCE_NS 200000000 /* without a look at the loop */
 #define COUNT 10000           /* instructions between two looks */
+#define RAISES 10             /* so often a pcall in a loop may catch it */
+#define DEPTH_MAX 200         /* coroutines within coroutines: Lua's limit */
 
 static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
 
@@ -39,23 +41,42 @@ static void on_signal(uv_signal_t *h, int signum) {
   if (r->main_task != NULL) task_cancel(r->main_task, SRC_SIGNAL);
 }
 
+void signals_hook_chain(rt *r, lua_Hook hook, int mask, int count) {
+  lua_State *L = r->slots[r->current->anchor].L;
+  int depth;
+
+  for (depth = 0; depth < DEPTH_MAX; depth++) {
+    lua_sethook(L, hook, mask, count);
+    if (L == r->inner || !lua_isthread(L, 1)) return;
+    L = lua_tothread(L, 1);
+  }
+}
+
 /* In the coroutine that does not wait. */
 static void break_loop(lua_State *L, lua_Debug *ar) {
   task *t = task_of(L);
   rt *r = t != NULL ? t->owner->r : NULL;
+  int count = COUNT;
 
   (void)ar;
   if (r == NULL || r != signal_slot || r->loop.polls != r->signal_polls) {
     lua_sethook(L, NULL, 0, 0); /* it has come back to the loop meanwhile */
     return;
   }
-  if ((int64_t)uv_hrtime() - r->signal_at < PATIENCE_NS) return;
+  if (r->signal_n < 3 && r->signal_raises < RAISES) {
+    if ((int64_t)uv_hrtime() - r->signal_at < PATIENCE_NS) return;
+    r->signal_at = (int64_t)uv_hrtime(); /* clean-up gets its time */
+  } else
+    count = 1; /* what catches it over and over is broken outside of pcall */
   if (r->signal_got == 0) { /* the loop will hear of it later */
     r->signal_got = r->signal_last;
     if (r->main_task != NULL) task_cancel(r->main_task, SRC_SIGNAL);
   }
+  if (t->current->cause == NULL && r->signal_n < 2)
+    return; /* shielded, or not of main's */
+  if (r->signal_raises < RAISES) r->signal_raises++;
+  signals_hook_chain(r, break_loop, LUA_MASKCOUNT, count);
   if (t->current->cause != NULL) scope_raise(L, t);
-  if (r->signal_n < 2) return; /* shielded, or not of main's */
   fault_error(L, "interrupted", "interrupted by signal %d in a loop that "
               "never waits", (int)r->signal_last);
 }
@@ -71,8 +92,9 @@ static void on_raw(int signum, siginfo_t *info, void *context) {
     return;
   }
   r->signal_last = (unsigned char)signum;
-  if (r->signal_n < 2) r->signal_n++;
+  if (r->signal_n < 3) r->signal_n++;
   if (r->current != NULL && r->inner != NULL) {
+    if (r->signal_polls != r->loop.polls) r->signal_raises = 0;
     r->signal_polls = r->loop.polls;
     r->signal_at = (int64_t)uv_hrtime();
     lua_sethook(r->inner, break_loop, LUA_MASKCOUNT, COUNT);

@@ -12,4 +12,9 @@ void signals_open(rt *r);
 void signals_start(rt *r);
 void signals_stop(rt *r);
 
+/* Hook the coroutines of the running task, from its own to the innermost, which
+** alone runs: each of the others is in the call that resumed the next, its
+** argument 1. */
+void signals_hook_chain(rt *r, lua_Hook hook, int mask, int count);
+
 #endif

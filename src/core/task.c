@@ -217,8 +217,7 @@ static int conclude(lua_State *L, task *t, scope *own, int ok) {
   if (scope_is_cancellation(L, r, -1, &of)) {
     if (scope_is_own(t, of)) return finish(L, t, NULL, TASK_CANCELLED);
     lua_settop(L, FIRST);
-    fault_push(L, "stale_cancel", NULL,
-               "a cancellation was raised again after its scope had ended");
+    fault_push(L, "stale_cancel", NULL, STALE);
     lua_insert(L, FIRST);
     lua_setfield(L, FIRST, "cause");
   }

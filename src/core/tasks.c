@@ -255,7 +255,9 @@ static int l_task__newindex(lua_State *L) {
   if (!lua_rawequal(L, 2, -1))
     return luaL_error(L, "a task has no field '%s' to assign",
                       luaL_tolstring(L, 2, NULL));
-  if (!lua_isnil(L, 3)) luaL_checktype(L, 3, LUA_TSTRING);
+  if (!lua_isnil(L, 3) && lua_type(L, 3) != LUA_TSTRING)
+    return luaL_error(L, "task.name: a string or nil expected, got a %s",
+                      luaL_typename(L, 3));
   lx_ref(L, rt_of(L)->r_names);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 3);
