@@ -158,7 +158,7 @@ function complete.any(list)
   check_not_empty("any", n)
   core.may_wait "neap.any"
   local winner
-  local errors, failures = { n = n }, {}
+  local errors, failures = {}, {}
   local late, err = in_order_of_ends(list, n, function(next_end)
     for _ = 1, n do
       local i, out = next_end()
@@ -175,7 +175,7 @@ function complete.any(list)
   if err then error(err[1], 0) end
   if winner then return table.unpack(winner, 2, winner.n) end
   core.fault.raise {
-    kind = "group", errors = errors,
+    kind = "group", errors = errors, n = n,
     message = ("all %d failed, the first: %s"):format(n,
       tostring(failures[1][2])),
   }

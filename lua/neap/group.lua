@@ -24,11 +24,12 @@ local function is_group(err)
   return core.fault.is(err, "group") and type(rawget(err, "errors")) == "table"
 end
 
-local function length(errors) return errors.n or #errors end
+--- An error may be nil.
+local function length(group) return rawget(group, "n") or #group.errors end
 
 local function find(group, accepts)
   local errors = group.errors
-  for i = 1, length(errors) do
+  for i = 1, length(group) do
     local err = errors[i]
     if is_group(err) then
       local found, which = find(err, accepts)
@@ -37,7 +38,7 @@ local function find(group, accepts)
       return true, err
     end
   end
-  return false
+  return false, nil
 end
 
 --- The first error, also of groups inside, that `pred` accepts; a string is a
@@ -45,15 +46,15 @@ end
 ---@param pred string|fun(err: any): any
 ---@return any err
 function Group:find(pred)
-  local found, err = find(self, check("find", pred))
-  if found then return err end
+  local _, err = find(self, check("find", pred))
+  return err
 end
 
-local function regroup(group, errors)
-  if errors.n == 0 then return nil end
+local function regroup(group, errors, n)
+  if n == 0 then return nil end
   return core.fault.new {
-    kind = "group", errors = errors, traceback = group.traceback,
-    message = ("%d of %d errors"):format(errors.n, length(group.errors)),
+    kind = "group", errors = errors, n = n, traceback = group.traceback,
+    message = ("%d of %d errors"):format(n, length(group)),
   }
 end
 
@@ -64,13 +65,18 @@ end
 ---@return neap.Fault|nil others
 function Group:split(pred)
   local accepts = check("split", pred)
-  local yes, no = { n = 0 }, { n = 0 }
-  for i = 1, length(self.errors) do
-    local list = accepts(self.errors[i]) and yes or no
-    list.n = list.n + 1
-    list[list.n] = self.errors[i]
+  local yes, no, n, m = {}, {}, 0, 0
+  for i = 1, length(self) do
+    local err = self.errors[i]
+    if accepts(err) then
+      n = n + 1
+      yes[n] = err
+    else
+      m = m + 1
+      no[m] = err
+    end
   end
-  return regroup(self, yes), regroup(self, no)
+  return regroup(self, yes, n), regroup(self, no, m)
 end
 
 return true

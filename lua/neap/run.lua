@@ -43,6 +43,16 @@ end
 
 local HANDLERS_MAX <const> = 10000 -- that register others without end
 
+--- In a task of its own, so that one that does not end, however it is
+--- shielded, can be left behind: the end of the run gives it up.
+local function run_exit_handler(fn, limit)
+  local task = core.spawn_beside(core.timeout, limit, fn)
+  task.name = core.site(fn)
+  core.move_on_after(2 * limit, task.join, task) -- the second for clean-up
+  local out = task:outcome()
+  if out and not out.ok then core.report("at_exit", out.err, task) end
+end
+
 local function run_exit_handlers(limit)
   local n = 0
   while #at_exit > 0 do
@@ -55,9 +65,7 @@ local function run_exit_handlers(limit)
       })
       return
     end
-    local fn = table.remove(at_exit)
-    local ok, err = pcall(core.timeout, limit, fn)
-    if not ok then core.report("at_exit", err) end
+    run_exit_handler(table.remove(at_exit), limit)
   end
 end
 

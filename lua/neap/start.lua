@@ -44,11 +44,6 @@ local function child(hand, fn, ...)
   hand.failure = { out[2] }
 end
 
-local function name_of(fn)
-  local info = type(fn) == "function" and debug.getinfo(fn, "S")
-  return info and info.short_src .. ":" .. info.linedefined or "[callable]"
-end
-
 --- Wait for the child to be ready; end it when that was in vain.
 local function await_start(hand, task)
   local ok, which = pcall(core.select, {
@@ -78,7 +73,7 @@ function Scope:start(fn, ...)
   end
   local hand = { shaken = core.event() }
   local task = self:spawn(child, hand, fn, ...)
-  task.name = name_of(fn)
+  task.name = core.site(fn)
   return await_start(hand, task)
 end
 

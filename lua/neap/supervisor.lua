@@ -152,7 +152,7 @@ local function keep(self, child)
   while true do
     pass_gates(child)
     local out = live(child)
-    if not out[1] then core.report("background", out[2]) end
+    if not out[1] then core.report("background", out[2], core.current()) end
     if not again(self, child, out) then
       return table.unpack(out, 2, out[1] and out.n or 1)
     end
@@ -173,6 +173,7 @@ function Supervisor:spawn(fn, ...)
   child.fn, child.down, child.list = fn, core.event(), children
   child.down:set()
   local task = rawget(self, "scope"):spawn(keep, self, child)
+  task.name = core.site(fn)
   children[#children + 1] = child
   return task
 end

@@ -232,6 +232,17 @@ describe("neap.timeout_at", function()
     assert.is_true(math.abs(neap.now() - t - 9) < 1e-6)
   end))
 
+  it("of nil is no limit, nor is math.huge (D4)", run(function()
+    assert.are.equal("ok", neap.timeout_at(nil, function()
+      neap.sleep(1000)
+      return "ok"
+    end))
+    local before = neap.deadline()
+    assert.are.equal(before, neap.timeout_at(nil, neap.deadline))
+    assert.are.equal(before, neap.timeout_at(math.huge, neap.deadline))
+    assert.is_false((pcall(neap.timeout_at)))
+  end))
+
   it("of a time gone by interrupts the first checkpoint (D4)", run(function()
     for _, at in ipairs { neap.now() - 5, 0, -5, -1e300, -math.huge, neap.now() } do
       local reached = false

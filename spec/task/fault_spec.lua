@@ -117,6 +117,25 @@ describe("several failures", function()
     assert.are.equal(0, #reports)
   end))
 
+  it("the same object twice is one also among the later ones (E2)", run(function(reports)
+    local first, later = {}, {}
+    local ok, err = pcall(neap.scope, function(s)
+      for _ = 1, 3 do
+        s:spawn(function()
+          pcall(neap.sleep, 100)
+          error(later)
+        end)
+      end
+      neap.sleep(1)
+      error(first)
+    end)
+    assert.is_false(ok)
+    assert.are.equal(first, err)
+    assert.are.equal(1, #neap.suppressed(err))
+    assert.are.equal(later, neap.suppressed(err)[1])
+    assert.are.equal(later, reports:take("secondary").error)
+  end))
+
   it("of nested scopes gather at the one that is raised (E2)", run({ order = true }, function(reports)
     local err = raises("first", neap.scope, function(outer)
       outer:spawn(function()

@@ -122,6 +122,49 @@ describe("a signal", function()
     assert.are.equal(130, status)
   end)
 
+  it("breaks a loop that catches it over and over (R8)", function()
+    for _, caught in ipairs {
+      "pcall(endless)", "pcall(coroutine.wrap(endless))", "xpcall(endless, tostring)",
+    } do
+      local status, output = program(KILL .. [[
+        local function endless() while true do end end
+        local ok, err = pcall(neap.run, { signals = "raise" }, function()
+          os.execute("(for i in 1 2 3; do sleep 0.1; kill -INT " .. pid ..
+            "; done) >/dev/null 2>&1 &")
+          while true do ]] .. caught .. [[ end
+        end)
+        print(ok, err.kind, neap.run(function() return "the next run is left alone" end))]])
+      assert.are.equal("false\tinterrupted\tthe next run is left alone\n", output)
+      assert.are.equal(0, status)
+    end
+  end)
+
+  it("gives clean-up its time when it has broken a loop (R8)", function()
+    local status, output = program(KILL .. [[
+      neap.run(function()
+        local _ <close> = setmetatable({}, { __close = function()
+          for i = 1, 200000 do _ENV.n = i end
+          print "closed"
+        end })
+        os.execute("(sleep 0.1; kill -INT " .. pid .. ") >/dev/null 2>&1 &")
+        while true do end
+      end)]])
+    assert.is_truthy(output:find("closed", 1, true), output)
+    assert.are.equal(130, status)
+  end)
+
+  it("twice names main too, if it was given up (R8, R3)", function()
+    local status, output = program(KILL .. [[
+      neap.run({ on_error = function(info) print(info.what, info.name) end }, function()
+        neap.current().name = "stubborn"
+        os.execute("(sleep 0.1; kill -INT " .. pid .. "; sleep 0.1; kill -INT " .. pid ..
+          ") >/dev/null 2>&1 &")
+        neap.shield(100, neap.sleep, 100)
+      end)]])
+    assert.are.equal("shutdown\tstubborn\n", output)
+    assert.are.equal(130, status)
+  end)
+
   it("with signals=\"raise\" makes run raise interrupted (R7)", function()
     local status, output = program(KILL .. [[
       local ok, err = pcall(neap.run, { signals = "raise" }, function()

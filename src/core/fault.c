@@ -244,7 +244,8 @@ static void add_line(lua_State *L, luaL_Buffer *b, int idx) {
 static void add_errors(lua_State *L, luaL_Buffer *b, int errors) {
   lua_Integer i, n = luaL_len(L, errors);
 
-  lua_getfield(L, errors, "n");
+  lua_pushliteral(L, "n"); /* an error may be nil */
+  lua_rawget(L, 1);
   if (lua_isinteger(L, -1)) n = lua_tointeger(L, -1);
   lua_pop(L, 1);
   for (i = 1; i <= n; i++) {

@@ -57,8 +57,7 @@ static int stuck(lua_State *L, rt *r) {
   return task_cancel(r->main_task, SRC_EXPLICIT) == 1;
 }
 
-static void give_up(lua_State *L, rt *r) {
-  int n = 0;
+static void give_up(lua_State *L, rt *r, const task *root) {
   unsigned i;
 
   for (i = 1; i <= r->slot_n; i++) { /* say which, before they go */
@@ -66,9 +65,11 @@ static void give_up(lua_State *L, rt *r) {
     lx_ref(L, r->r_anchor);
     lua_rawgeti(L, -1, i);
     t = lx_test(L, r, -1, CLASS_TASK);
-    if (t != NULL && t->owner != &r->root) {
+    if (t != NULL && t != root &&
+        (t != r->main_task || r->stuck == STUCK_NO)) { /* else in the dump */
+      lua_getfield(L, -1, "name");
       lua_pushfstring(L, "the task %s was given up%s%s",
-                      task_push_name(L, -1), t->at && t->at->op ? " in " : "",
+                      lua_tostring(L, -1), t->at && t->at->op ? " in " : "",
                       t->at && t->at->op ? t->at->op->name : "");
       fault_push(L, "closed", NULL, lua_tostring(L, -1));
       if (t->L != NULL && t->state == TASK_WAITING) {
@@ -77,7 +78,6 @@ static void give_up(lua_State *L, rt *r) {
       }
       hook_report(L, r, "shutdown", t);
       lua_pop(L, 3);
-      n++;
     }
     lua_pop(L, 2);
   }
@@ -85,7 +85,7 @@ static void give_up(lua_State *L, rt *r) {
 }
 
 static int l_give_up(lua_State *L) {
-  give_up(L, lua_touserdata(L, 1));
+  give_up(L, lua_touserdata(L, 1), lua_touserdata(L, 2));
   return 0;
 }
 
@@ -132,7 +132,8 @@ static int l_loop(lua_State *L) {
   if (r->live > 0) {
     lua_pushcfunction(L, l_give_up);
     lua_pushlightuserdata(L, r);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+    lua_pushlightuserdata(L, root);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
   }
   r->main_task = NULL;
   scope_forget(L, &r->root);
@@ -223,6 +224,14 @@ static int l_spawn_main(lua_State *L) {
   return 1;
 }
 
+/* core.spawn_beside(fn, ...): as main, beside the root task. */
+static int l_spawn_beside(lua_State *L) {
+  rt *r = rt_of(L);
+
+  task_spawn(L, r, &r->root, lua_gettop(L) - 1);
+  return 1;
+}
+
 static int l_main_ended(lua_State *L) {
   rt_of(L)->main_task = NULL;
   return 0;
@@ -291,14 +300,22 @@ static int l_die_by(lua_State *L) {
   return luaL_error(L, "neap.run: signal %d did not end the process", signum);
 }
 
-/* core.report(what, err): to on_error. */
+/* core.report(what, err [, task]): to on_error. */
 static int l_report(lua_State *L) {
   const char *what = luaL_checkstring(L, 1);
 
   luaL_checkany(L, 2);
-  lua_settop(L, 2);
-  hook_report(L, rt_of(L), what, NULL);
+  lua_settop(L, 3);
+  if (!lua_isnil(L, 3)) task_check(L, 3);
+  hook_report_of(L, rt_of(L), what, 2, lua_isnil(L, 3) ? 0 : 3);
   return 0;
+}
+
+/* core.site(fn): where it stands, as in a task's name. */
+static int l_site(lua_State *L) {
+  luaL_checkany(L, 1);
+  lx_push_site(L, 1);
+  return 1;
 }
 
 static int l_running(lua_State *L) {
@@ -312,6 +329,8 @@ static const luaL_Reg functions[] = {
     {"cancel_background", l_cancel_background},
     {"close_background", l_close_background},
     {"spawn_main", l_spawn_main},
+    {"spawn_beside", l_spawn_beside},
+    {"site", l_site},
     {"main_ended", l_main_ended},
     {"configure", l_configure},
     {"verdict", l_verdict},

@@ -464,9 +464,9 @@ static void push_failures(lua_State *L, scope *s, int timed_out) {
       lua_rawgeti(L, others, i);
       lua_rawseti(L, -2, i + 1);
     }
+    lua_setfield(L, -2, "errors");
     lua_pushinteger(L, n + 1); /* an error may be nil */
     lua_setfield(L, -2, "n");
-    lua_setfield(L, -2, "errors");
     lua_replace(L, err - 1);
   } else {
     if (luaL_len(L, others) > 0) attach_suppressed(L, s, err, others);

@@ -26,6 +26,9 @@ local neap = {}
 ---@field traceback string|nil
 ---@field safe_to_retry boolean|nil
 ---@field errors any[]|nil   of kind `group`
+---@field n integer|nil      of kind `group`: how many errors, for one may be nil
+---@field find nil|fun(self: neap.Fault, pred: string|fun(err: any): any): any  of kind `group`
+---@field split nil|fun(self: neap.Fault, pred: string|fun(err: any): any): neap.Fault|nil, neap.Fault|nil  of kind `group`
 ---@field source "explicit"|"deadline"|"sibling_failed"|"parent"|"shutdown"|"signal"|nil  of kind `cancelled`
 ---@field reason any         of kind `cancelled`
 ---@field signal integer|nil of kind `interrupted`
