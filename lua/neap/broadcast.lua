@@ -131,6 +131,13 @@ function Subscription:close()
   let_in(self.of)
 end
 
+--- As `queue:stats()`, and how many items were dropped.
+function Subscription:stats()
+  local stats = self.queue:stats()
+  stats.dropped = self.dropped
+  return stats
+end
+
 Subscription.__call = function(self) return (self:get()) end
 Subscription.__close = Subscription.close
 Subscription.__len = function(self) return #self.queue end
@@ -153,10 +160,12 @@ local function broadcast(capacity)
     error("bad argument #1 to 'broadcast' (a whole number from 1 on, or " ..
       "math.huge, expected)", 2)
   end
-  return setmetatable({
+  local self = setmetatable({
     capacity = capacity, subscribers = setmetatable({}, { __mode = "v" }),
-    first = 1, last = 0, count = 0, full = 0, line = core.line(), ended = false,
+    first = 1, last = 0, count = 0, full = 0, ended = false,
   }, Broadcast)
+  self.line = core.line(self)
+  return self
 end
 
 local function check_open(self, what)
@@ -220,6 +229,16 @@ function Broadcast:close(err)
     end
   end
   while self.line:wake(false) do end
+end
+
+--- `{id, capacity, subscribers, full, waiting, closed}`: how many there are,
+--- how many of them have no room, and how many tasks wait to put.
+function Broadcast:stats()
+  return {
+    id = core.object_name(self), capacity = self.capacity,
+    subscribers = self.count, full = self.full, waiting = #self.line,
+    closed = self.ended,
+  }
 end
 
 Broadcast.__close = function(self) self:close() end

@@ -32,14 +32,14 @@ for _, name in ipairs {
   "suppressed", "spawn", "background", "scope", "timeout", "timeout_at",
   "move_on_after", "shield", "deadline", "pcall", "xpcall", "future", "event",
   "lock", "semaphore", "queue", "lifo", "priority_queue", "select", "after",
-  "emitter", "dump", "stats", "numeric",
+  "emitter", "numeric",
 } do
   neap[name] = core[name]
 end
 
 for _, room in ipairs {
   combine, require "neap.complete", require "neap.sync",
-  (require "neap.supervisor"),
+  require "neap.supervisor", (require "neap.dump"),
 } do
   for name, fn in pairs(room) do neap[name] = fn end
 end

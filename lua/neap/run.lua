@@ -41,7 +41,7 @@ local function at_exit_register(fn)
   at_exit[#at_exit + 1] = fn
 end
 
-local HANDLERS_MAX <const> = 10000 -- that register others without end
+local HANDLERS_MAX <const> = 10000 -- more than there were: they go on for ever
 
 --- In a task of its own, so that one that does not end, however it is
 --- shielded, can be left behind: the end of the run gives it up.
@@ -54,10 +54,10 @@ local function run_exit_handler(fn, limit)
 end
 
 local function run_exit_handlers(limit)
-  local n = 0
+  local left = #at_exit + HANDLERS_MAX
   while #at_exit > 0 do
-    n = n + 1
-    if n > HANDLERS_MAX then
+    left = left - 1
+    if left < 0 then
       at_exit = {}
       core.report("at_exit", core.fault.new {
         kind = "invalid", message = "handlers of neap.at_exit register " ..
@@ -81,6 +81,7 @@ end
 
 --- Body of the root task: main, then the shutdown.
 local function root(opts, main, ...)
+  core.current().name = "neap.run"
   local task = core.spawn_main(main, ...)
   task:join()
   core.main_ended()
@@ -116,7 +117,7 @@ end
 local function deadlock(dump)
   return core.fault.new {
     kind = "deadlock",
-    message = "deadlock: every task waits and nothing can wake one:\n" .. dump,
+    message = "every task waits and nothing can wake one:\n" .. dump,
   }
 end
 

@@ -34,9 +34,11 @@ function sync.condition(lock)
     error("bad argument #1 to 'condition' (neap.lock expected, got " ..
       type(lock) .. ")", 2)
   end
-  return setmetatable({
-    lock = lock or core.lock(), given = lock ~= nil, line = core.line(),
+  local self = setmetatable({
+    lock = lock or core.lock(), given = lock ~= nil,
   }, Condition)
+  self.line = core.line(self)
+  return self
 end
 
 --- The lock's own methods.
@@ -109,6 +111,14 @@ end
 ---@return integer
 function Condition:notify_all() return self:notify(#self.line) end
 
+--- `{id, waiting, locked}`; `id` is its name in a dump.
+function Condition:stats()
+  return {
+    id = core.object_name(self), waiting = #self.line,
+    locked = self.lock:locked(),
+  }
+end
+
 -- ------------------------------------------------------------------ barrier
 
 ---@class neap.Barrier
@@ -125,7 +135,9 @@ function sync.barrier(n)
   if math.type(n) ~= "integer" or n < 1 then
     error("bad argument #1 to 'barrier' (a whole number from 1 on expected)", 2)
   end
-  return setmetatable({ n = n, line = core.line() }, Barrier)
+  local self = setmetatable({ n = n }, Barrier)
+  self.line = core.line(self)
+  return self
 end
 
 --- Wait until `n` tasks have come; returns one's place in the line, 1 to n. One
@@ -138,6 +150,11 @@ function Barrier:wait()
   local place = 0
   repeat place = place + 1 until not self.line:wake(place)
   return place
+end
+
+--- `{id, size, waiting}`.
+function Barrier:stats()
+  return { id = core.object_name(self), size = self.n, waiting = #self.line }
 end
 
 -- ------------------------------------------------------------------- rwlock
@@ -155,10 +172,11 @@ RWLock.__name = "neap.rwlock"
 --- after a waiting writer wait behind it.
 ---@return neap.RWLock
 function sync.rwlock()
-  return setmetatable({
-    readers = 0, writer = false, line = core.line(),
-    holds = setmetatable({}, { __mode = "k" }),
+  local self = setmetatable({
+    readers = 0, writer = false, holds = setmetatable({}, { __mode = "k" }),
   }, RWLock)
+  self.line = core.line(self)
+  return self
 end
 
 local function is_free(self, what)
@@ -239,6 +257,14 @@ function RWLock:read() return lock(self, "read") end
 ---@async
 ---@return neap.RWGuard
 function RWLock:write() return lock(self, "write") end
+
+--- `{id, readers, writer, waiting}`.
+function RWLock:stats()
+  return {
+    id = core.object_name(self), readers = self.readers, writer = self.writer,
+    waiting = #self.line,
+  }
+end
 
 -- --------------------------------------------------------------------- once
 

@@ -7,6 +7,7 @@ local types = require "spec.support.types"
 local PAGES <const> = {
   "docs/run.md", "docs/tasks.md", "docs/combinators.md", "docs/primitives.md",
   "docs/iterators.md", "docs/context.md", "docs/coroutine.md", "docs/emitter.md",
+  "docs/seeing.md",
 }
 
 -- Those that all iterators have.

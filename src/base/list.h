@@ -52,6 +52,14 @@ static inline node *list_shift(list *l) {
   return n;
 }
 
+static inline int list_count(const list *l) {
+  const node *n;
+  int count = 0;
+
+  for (n = l->head.next; n != &l->head; n = n->next) count++;
+  return count;
+}
+
 #define LIST_EACH(n, l)                                                       \
   for (node *n = (l)->head.next; n != &(l)->head; n = n->next)
 

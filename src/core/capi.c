@@ -2,6 +2,8 @@
 ** capi.c -- fills the table that neap.h declares. Thin: each slot is a
 ** function of its room, or a few lines that find the runtime.
 */
+#include "core/capi.h"
+
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
@@ -13,8 +15,6 @@
 #include "run/stream.h"
 #include "run/watch.h"
 #include "run/work.h"
-
-void capi_open(lua_State *L, rt *r);
 
 static const char box_key = 0; /* its address is the registry key of the runtime's box */
 
@@ -52,6 +52,11 @@ static int abort_co(neap_wait *w) {
 }
 
 static const neap_op op_co = {"C coroutine", abort_co};
+
+const neap_co *capi_awaited(const task *t) {
+  if (t->at == NULL || t->at->op != &op_co) return NULL;
+  return container_of(t->at, neap_co, joiner);
+}
 
 static int k_co(lua_State *L, int status, lua_KContext ctx) {
   neap_co *co = container_of((neap_wait *)ctx, neap_co, joiner);

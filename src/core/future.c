@@ -1,6 +1,7 @@
 /*
 ** future.c -- future and event: one-shot and reusable signals with waiters.
 */
+#include "core/dump.h"
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/lx.h"
@@ -130,7 +131,16 @@ static int l_future_done(lua_State *L) {
   return 1;
 }
 
+static int l_future_stats(lua_State *L) {
+  const future *f = check_future(L);
+
+  dump_push_stats(L, rt_of(L), 1, &f->waiters);
+  lx_set_bool(L, "done", f->state != FUTURE_OPEN);
+  return 1;
+}
+
 static const luaL_Reg future_methods[] = {{"set", l_future_set},
+                                          {"stats", l_future_stats},
                                           {"fail", l_future_fail},
                                           {"await", l_future_await},
                                           {"done", l_future_done},
@@ -223,7 +233,16 @@ static int l_event_on_wait(lua_State *L) {
   return select_push_branch(L, rt_of(L), &branch_event, 1, 0);
 }
 
+static int l_event_stats(lua_State *L) {
+  const event *e = check_event(L);
+
+  dump_push_stats(L, rt_of(L), 1, &e->waiters);
+  lx_set_bool(L, "set", e->set);
+  return 1;
+}
+
 static const luaL_Reg event_methods[] = {{"set", l_event_set},
+                                         {"stats", l_event_stats},
                                          {"clear", l_event_clear},
                                          {"is_set", l_event_is_set},
                                          {"wait", l_event_wait},

@@ -47,9 +47,16 @@ static line *check_line(lua_State *L) {
   return lx_check(L, rt_of(L), 1, CLASS_LINE);
 }
 
+/* core.line([owner]): the owner is what a dump shows in its place; those who
+** hold it are the keys of its field `holds` (task -> how often), if any. */
 static int l_line_new(lua_State *L) {
-  line *k = lx_new(L, rt_of(L), CLASS_LINE, sizeof *k, 0);
+  line *k;
+
+  lua_settop(L, 1);
+  k = lx_new(L, rt_of(L), CLASS_LINE, sizeof *k, 1);
   list_init(&k->waiters);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, 1);
   return 1;
 }
 

@@ -6,11 +6,13 @@
 ** K3  A guard releases once, by release() or by <close>, and only what its own
 **     task holds: letting go in between (a condition does) is no error.
 */
+#include "core/dump.h"
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/options.h"
 #include "core/park.h"
 #include "core/sync.h"
+#include "core/task.h"
 
 #define SIZE_LIMIT ((lua_Integer)1 << 53) /* of a semaphore: sums cannot overflow */
 
@@ -68,6 +70,11 @@ static void lock_release(rt *r, lock *k) {
   w = wait_of(list_shift(&k->waiters));
   own(r, k, w->who);
   wait_wake(w, 0);
+}
+
+task *sync_owner(lua_State *L, rt *r, int idx) {
+  const lock *k = lx_test(L, r, idx, CLASS_LOCK);
+  return k != NULL ? k->owner : NULL;
 }
 
 void sync_break_locks(lua_State *L, task *t) {
@@ -180,6 +187,19 @@ static int l_lock_locked(lua_State *L) {
   return 1;
 }
 
+static int l_lock_stats(lua_State *L) {
+  const lock *k = check_lock(L, 1);
+
+  dump_push_stats(L, rt_of(L), 1, &k->waiters);
+  lx_set_bool(L, "locked", k->owner != NULL);
+  lx_set_bool(L, "broken", k->broken);
+  if (k->owner != NULL) {
+    task_push(L, k->owner);
+    lua_setfield(L, -2, "owner");
+  }
+  return 1;
+}
+
 static int l_lock_new(lua_State *L) {
   lock *k = lx_new(L, rt_of(L), CLASS_LOCK, sizeof *k, 0);
   list_init(&k->waiters);
@@ -269,6 +289,16 @@ static int l_semaphore_resize(lua_State *L) {
   s->capacity = n;
   semaphore_hand_out(s);
   return 0;
+}
+
+static int l_semaphore_stats(lua_State *L) {
+  const semaphore *s = check_semaphore(L, 1);
+
+  dump_push_stats(L, rt_of(L), 1, &s->waiters);
+  lx_set(L, "value", s->value);
+  lx_set(L, "size", s->capacity);
+  if (s->max >= 0) lx_set(L, "max", s->max);
+  return 1;
 }
 
 static int l_semaphore_new(lua_State *L) {
@@ -363,13 +393,15 @@ static int l_semaphore_with(lua_State *L) {
 static const luaL_Reg lock_methods[] = {
     {"acquire", l_lock_acquire}, {"try_acquire", l_lock_try_acquire},
     {"release", l_lock_release}, {"locked", l_lock_locked},
-    {"with", l_lock_with},       {NULL, NULL}};
+    {"with", l_lock_with},       {"stats", l_lock_stats},
+    {NULL, NULL}};
 
 static const luaL_Reg semaphore_methods[] = {
     {"acquire", l_semaphore_acquire}, {"try_acquire", l_semaphore_try_acquire},
     {"release", l_semaphore_release}, {"locked", l_semaphore_locked},
     {"with", l_semaphore_with},       {"value", l_semaphore_value},
-    {"resize", l_semaphore_resize},   {NULL, NULL}};
+    {"resize", l_semaphore_resize},   {"stats", l_semaphore_stats},
+    {NULL, NULL}};
 
 /* Collected while held: leave the list of held locks. */
 static int l_lock__gc(lua_State *L) {

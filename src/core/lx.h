@@ -32,6 +32,16 @@ int lx_callable(lua_State *L, int idx);
 /* Seconds at idx to ns; raises for NaN, and for negatives. huge is MAX. */
 int64_t lx_seconds(lua_State *L, int idx, double *given);
 
+/* For the tables that stats methods return, on top: set a field. */
+static inline void lx_set(lua_State *L, const char *key, lua_Integer n) {
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, key);
+}
+static inline void lx_set_bool(lua_State *L, const char *key, int b) {
+  lua_pushboolean(L, b);
+  lua_setfield(L, -2, key);
+}
+
 /* Push the registry value under a reference. */
 static inline void lx_ref(lua_State *L, int ref) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, ref);

@@ -5,6 +5,7 @@
 */
 #include <string.h>
 
+#include "core/capi.h"
 #include "core/context.h"
 #include "core/dump.h"
 #include "core/fault.h"
@@ -22,7 +23,6 @@
 
 NEAP_EXPORT int luaopen_neap_core(lua_State *L);
 
-void capi_open(lua_State *L, rt *r);
 void clock_open(lua_State *L, rt *r);
 void emitter_open(lua_State *L, rt *r);
 void line_open(lua_State *L, rt *r);
@@ -57,7 +57,8 @@ static void new_tables(lua_State *L, rt *r) {
              {&r->r_cancels, "k"},   {&r->r_hook, NULL},
              {&r->r_dump, NULL},     {&r->r_closer, NULL},
              {&r->r_emitters, "k"}, {&r->r_see, NULL},
-             {&r->r_born, "k"},      {&r->r_raised, "k"}};
+             {&r->r_born, "k"},      {&r->r_raised, "k"},
+             {&r->r_ids, "k"}};
   size_t i;
 
   for (i = 0; i < countof(all); i++) {
@@ -127,11 +128,42 @@ static void new_runtime(lua_State *L) {
   lua_setfield(L, -2, "version");
 }
 
+static int next_name(lua_State *L) {
+  lua_settop(L, 2);
+  if (lua_next(L, 1)) return 2;
+  lua_pushnil(L);
+  return 1;
+}
+
+/* pairs(core) */
+static int l_core__pairs(lua_State *L) {
+  lua_pushcfunction(L, next_name);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushnil(L);
+  return 3;
+}
+
+/* Lua names a function in messages and tracebacks by the first loaded module
+** that has it. That shall be neap, not the core: its table has nothing in it,
+** and looks everything up in the one on top. */
+static void hide(lua_State *L) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "__index");
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, l_core__pairs, 1);
+  lua_setfield(L, -2, "__pairs");
+  lua_setmetatable(L, -2);
+  lua_replace(L, -2);
+}
+
 /* One core for each Lua state, also when package.loaded was tampered with. */
 NEAP_EXPORT int luaopen_neap_core(lua_State *L) {
   if (lua_getfield(L, LUA_REGISTRYINDEX, "neap.core") == LUA_TTABLE) return 1;
   lua_pop(L, 1);
   new_runtime(L);
+  hide(L);
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, "neap.core");
   return 1;

@@ -191,7 +191,7 @@ int park(lua_State *L, task *t, neap_wait *w, const neap_op *op,
   w->k = k;
   t->at = w;
   t->state = TASK_WAITING;
-  w->rc = (int)(unsigned)uv_now(&l->uv);
+  w->rc = (int)loop_ms(l);
   w->flags = (w->flags & NEAP_COUNTED) | (unsigned)lua_gettop(L) << TOP_SHIFT;
   if (w->flags & NEAP_COUNTED) l->counted++;
   return lua_yieldk(L, 0, (lua_KContext)w, k_park);
@@ -218,7 +218,7 @@ void park_wake_with(neap_wait *w, int rc, int nvalues) {
 }
 
 unsigned park_age_ms(const task *t) {
-  return (unsigned)uv_now(&t->owner->r->loop.uv) - (unsigned)t->at->rc;
+  return loop_age_ms(&t->owner->r->loop, (unsigned)t->at->rc);
 }
 
 /* run/co.h: wake whoever is parked on w. */

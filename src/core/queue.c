@@ -11,6 +11,7 @@
 */
 #include <math.h>
 
+#include "core/dump.h"
 #include "core/fault.h"
 #include "core/options.h"
 #include "core/park.h"
@@ -481,7 +482,27 @@ static int l_queue__len(lua_State *L) {
   return 1;
 }
 
+static int l_queue_stats(lua_State *L) {
+  const queue *q = check_queue(L, 1);
+
+  dump_push_stats(L, rt_of(L), 1, NULL);
+  lx_set(L, "size", q->items.n);
+  if (q->capacity == LUA_MAXINTEGER) {
+    lua_pushnumber(L, HUGE_VAL);
+    lua_setfield(L, -2, "capacity");
+  } else
+    lx_set(L, "capacity", q->capacity);
+  lx_set(L, "getters", list_count(&q->getters));
+  lx_set(L, "putters", list_count(&q->putters));
+  lx_set(L, "joiners", list_count(&q->joiners));
+  lx_set(L, "unfinished", q->unfinished);
+  lx_set(L, "dropped", q->dropped);
+  lx_set_bool(L, "closed", q->closed);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {
+    {"stats", l_queue_stats},
     {"put", l_queue_put},         {"get", l_queue_get},
     {"try_put", l_queue_try_put}, {"try_get", l_queue_try_get},
     {"iter", l_queue_iter},       {"close", l_queue_close},

@@ -114,11 +114,12 @@ enum lx_class {
 };
 
 enum { SHUT_NO, SHUT_GRACE, SHUT_CLOSED }; /* rt.shutting */
-enum { SIGNALS = 2 }; /* SIGINT and SIGTERM */
+enum { SIGNALS = 3 }; /* SIGINT, SIGTERM and SIGUSR1 */
 
 typedef struct slot {
-  lua_State *L;
-  unsigned next; /* in the list of idle or of empty slots */
+  lua_State *L;  /* NULL: an empty one */
+  unsigned next; /* in the list of idle or of empty slots; or task's number */
+  unsigned born; /* ms on the loop's clock */
 } slot;
 
 struct rt {
@@ -132,6 +133,7 @@ struct rt {
   int r_anchor, r_threads, r_side, r_trace, r_suppressed, r_names, r_cancels,
       r_hook, r_dump, r_closer, r_emitters, /* r_emitters: all, weakly */
       r_see, r_born, r_raised; /* see.c */
+  int r_ids;          /* numbers of objects that a dump has shown */
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
   slot *slots;        /* 1 .. slot_n; see task.c */
@@ -142,7 +144,8 @@ struct rt {
   struct testkit *kit; /* NULL until neap.test is used */
   unsigned char running, stuck, shutting;
   unsigned char seeing, hooked; /* see.c: who watches, 0 is nobody */
-  unsigned char signals, signal_got, signal_seen, signal_last, signal_n,
+  unsigned char signals, signal_on; /* those that are ours: bits */
+  unsigned char signal_got, signal_seen, signal_last, signal_n,
       signal_raises; /* how often the hook has broken the loop */
   lua_State *inner; /* the coroutine that runs: a user's own, or a task's */
   uv_signal_t signal[SIGNALS]; /* signals.c, and what follows */
@@ -150,6 +153,7 @@ struct rt {
   pthread_t signal_thread;
   uint64_t signal_polls;
   int64_t signal_at;
+  volatile sig_atomic_t dump_asked; /* by SIGUSR1 */
   int uv_ready;
   struct threads *threads; /* thread.c */
   struct trace *trace;     /* trace.c; NULL: none */

@@ -1,11 +1,13 @@
 /*
-** run.c -- turning the loop: from the first task to the last, deadlock, and giving up what is left. The order of a shutdown is policy and
-** stands in lua/neap/run.lua, which runs inside the root task.
+** run.c -- turning the loop: from the first task to the last, deadlock, and
+** giving up what is left. The order of a shutdown is policy and stands in
+** lua/neap/run.lua, which runs inside the root task.
 */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/chain.h"
 #include "core/dump.h"
 #include "core/fault.h"
 #include "core/guest.h"
@@ -72,8 +74,8 @@ static void give_up(lua_State *L, rt *r, const task *root) {
                       lua_tostring(L, -1), t->at && t->at->op ? " in " : "",
                       t->at && t->at->op ? t->at->op->name : "");
       fault_push(L, "closed", NULL, lua_tostring(L, -1));
-      if (t->L != NULL && t->state == TASK_WAITING) {
-        luaL_traceback(L, t->L, NULL, 0);
+      if (t->state == TASK_WAITING) {
+        chain_push_trace(L, t);
         lua_setfield(L, -2, "traceback");
       }
       hook_report(L, r, "shutdown", t);
@@ -93,6 +95,7 @@ static void turn_until_done(lua_State *L, rt *r, task *root) {
   neap_loop *l = &r->loop;
 
   while (root->state < TASK_DONE && !l->stop) {
+    if (unlikely(r->dump_asked)) dump_print(L, r);
     if (r->guest != NULL) guest_turn(L, r);
     loop_drain(l);
     if (root->state >= TASK_DONE || l->stop) break;

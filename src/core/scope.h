@@ -24,6 +24,9 @@ scope *scope_for_spawn(lua_State *L, task *t);
 /* The task's implicit scope, made if needed. NULL: out of memory. */
 scope *scope_of_task(task *t);
 
+/* "explicit", "deadline" ...: why a cancelled scope is cancelled. */
+const char *scope_source_name(const scope *s);
+
 /* --- cancel.c --- */
 
 /* S4: its children are not cancelled before its body has ended. */

@@ -160,14 +160,24 @@ static int l_move_on_after(lua_State *L) {
   return relative(L, "neap.move_on_after", SCOPE_MOVE_ON);
 }
 
+/* How long a deadline left when it was set, for the message. The clock went on
+** a little since the caller had read it: three digits, or whole ms. */
+static double limit_until(int64_t when, int64_t now) {
+  double left = when > now ? (double)(when - now) / 1e9 : 0, unit = 1e-3;
+
+  if (left <= 0) return 0;
+  if (left < 0.1) unit = pow(10, floor(log10(left)) - 2);
+  return floor(left / unit + 0.5) * unit;
+}
+
 static int l_timeout_at(lua_State *L) {
+  int64_t now = loop_now(&rt_of(L)->loop), when;
   double at = lua_isnil(L, 1) ? HUGE_VAL : luaL_checknumber(L, 1);
-  int64_t now = loop_now(&rt_of(L)->loop);
-  double left = at - (double)now / 1e9;
 
   luaL_argcheck(L, !isnan(at), 1, "a time expected, got NaN");
-  return with_deadline(L, "neap.timeout_at", SCOPE_TIMEOUT,
-                       time_at(at), left > 0 ? left : 0);
+  when = time_at(at);
+  return with_deadline(L, "neap.timeout_at", SCOPE_TIMEOUT, when,
+                       limit_until(when, now));
 }
 
 /* A shield may be entered by a cancelled task: that is what it is for. */
@@ -350,7 +360,7 @@ static int l_scope__newindex(lua_State *L) {
   if (isnan(at))
     return luaL_error(L, "scope.deadline: a time expected, got NaN");
   when = time_at(at);
-  s->limit = when > now ? (double)(when - now) / 1e9 : 0;
+  s->limit = limit_until(when, now);
   if (scope_set_deadline(s, when) < 0)
     return luaL_error(L, "not enough memory");
   return 0;

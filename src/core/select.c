@@ -102,7 +102,7 @@ static int abort_select(neap_wait *w) {
   return 0;
 }
 
-static const neap_op op_select = {"neap.select", abort_select};
+const neap_op op_select = {"neap.select", abort_select};
 
 static int k_select(lua_State *L, int status, lua_KContext ctx) {
   choice *c = lua_touserdata(L, 2);
@@ -120,6 +120,24 @@ static int k_select(lua_State *L, int status, lua_KContext ctx) {
   for (i = 0; i < c->n && c->all[i].kind != NULL; i++) continue;
   lua_pushinteger(L, i + 1); /* the first neap.after: all share the shortest */
   return 1;
+}
+
+void select_push_places(lua_State *L, const task *t) {
+  const choice *c = lua_touserdata(t->L, 2);
+  int i;
+
+  lua_createtable(L, c->n, 0);
+  if (!lua_checkstack(t->L, 1)) return;
+  for (i = 0; i < c->n; i++) {
+    const branch_kind *kind = c->all[i].kind;
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, kind != NULL ? kind->name : "neap.after");
+    lua_setfield(L, -2, "op");
+    lua_pushvalue(t->L, object_at(i));
+    lua_xmove(t->L, L, 1);
+    lua_setfield(L, -2, "object");
+    lua_rawseti(L, -2, i + 1);
+  }
 }
 
 /* neap.select{branches...} -> index, values... */

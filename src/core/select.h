@@ -31,6 +31,10 @@ typedef struct branch_kind {
 int select_push_branch(lua_State *L, rt *r, const branch_kind *kind,
                        int obj_idx, int item_idx);
 
+extern const neap_op op_select;
+/* For dump.c: push {{op=, object=}, ...} of a task that waits in select. */
+void select_push_places(lua_State *L, const task *t);
+
 /* For park.c. */
 task *choice_task(neap_wait *w);
 int choice_item(neap_wait *w);

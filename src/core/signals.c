@@ -1,13 +1,15 @@
 /*
-** signals.c -- SIGINT and SIGTERM during a run. The first cancels main, the
-** second gives up what is left. Both also break a loop that never waits: a
-** hook, set from the handler as lua.c does it for Ctrl-C, raises.
+** signals.c -- SIGINT and SIGTERM during a run: the first cancels main, the
+** second gives up what is left. SIGUSR1 prints what runs. All are also heard
+** in a loop that never waits: by a hook that the handler sets, as lua.c does
+** it for Ctrl-C.
 */
 #include "core/signals.h"
 
 #include <errno.h>
 #include <pthread.h>
 
+#include "core/dump.h"
 #include "core/fault.h"
 #include "core/scope.h"
 #include "core/task.h"
@@ -26,7 +28,7 @@ static rt *volatile signal_slot;
 #define RAISES 10             /* so often a pcall in a loop may catch it */
 #define DEPTH_MAX 200         /* coroutines within coroutines: Lua's limit */
 
-static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
+static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGUSR1};
 
 /* The regular part, on the loop. */
 static void on_signal(uv_signal_t *h, int signum) {
@@ -50,6 +52,20 @@ void signals_hook_chain(rt *r, lua_Hook hook, int mask, int count) {
     if (L == r->inner || !lua_isthread(L, 1)) return;
     L = lua_tothread(L, 1);
   }
+}
+
+static void on_dump_signal(uv_signal_t *h, int signum) {
+  (void)h; /* it wakes the loop; run.c looks at dump_asked */
+  (void)signum;
+}
+
+/* In the coroutine that runs. */
+static void dump_here(lua_State *L, lua_Debug *ar) {
+  rt *r = signal_slot;
+
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  if (r != NULL && r->dump_asked) dump_print(L, r);
 }
 
 /* In the coroutine that does not wait. */
@@ -81,9 +97,26 @@ static void break_loop(lua_State *L, lua_Debug *ar) {
               "never waits", (int)r->signal_last);
 }
 
+static void break_later(rt *r, int signum) {
+  r->signal_last = (unsigned char)signum;
+  if (r->signal_n < 3) r->signal_n++;
+  if (r->current == NULL || r->inner == NULL) return;
+  if (r->signal_polls != r->loop.polls) r->signal_raises = 0;
+  r->signal_polls = r->loop.polls;
+  r->signal_at = (int64_t)uv_hrtime();
+  lua_sethook(r->inner, break_loop, LUA_MASKCOUNT, COUNT);
+}
+
+/* A hook that somebody else has set stays: then it is the loop that prints. */
+static void dump_later(rt *r) {
+  r->dump_asked = 1;
+  if (r->current != NULL && r->inner != NULL && lua_gethook(r->inner) == NULL)
+    lua_sethook(r->inner, dump_here, LUA_MASKCOUNT, 1);
+}
+
 static void on_raw(int signum, siginfo_t *info, void *context) {
   rt *r = signal_slot;
-  int was = errno, i = signum == SIGTERM;
+  int was = errno, i = 0;
 
   if (r == NULL) return;
   if (!pthread_equal(pthread_self(), r->signal_thread)) {
@@ -91,14 +124,11 @@ static void on_raw(int signum, siginfo_t *info, void *context) {
     errno = was;
     return;
   }
-  r->signal_last = (unsigned char)signum;
-  if (r->signal_n < 3) r->signal_n++;
-  if (r->current != NULL && r->inner != NULL) {
-    if (r->signal_polls != r->loop.polls) r->signal_raises = 0;
-    r->signal_polls = r->loop.polls;
-    r->signal_at = (int64_t)uv_hrtime();
-    lua_sethook(r->inner, break_loop, LUA_MASKCOUNT, COUNT);
-  }
+  if (signum == SIGUSR1)
+    dump_later(r);
+  else
+    break_later(r, signum);
+  while (numbers[i] != signum) i++;
   if (r->signal_uv[i].sa_flags & SA_SIGINFO)
     r->signal_uv[i].sa_sigaction(signum, info, context);
   else if (r->signal_uv[i].sa_handler != SIG_DFL &&
@@ -107,18 +137,31 @@ static void on_raw(int signum, siginfo_t *info, void *context) {
   errno = was;
 }
 
+/* What is ignored stays ignored, and who has a use for SIGUSR1 keeps it. */
+static int is_ours(int signum, const struct sigaction *was) {
+  if (was->sa_flags & SA_SIGINFO) return signum != SIGUSR1;
+  if (was->sa_handler == SIG_IGN) return 0;
+  return signum != SIGUSR1 || was->sa_handler == SIG_DFL;
+}
+
 void signals_start(rt *r) {
   struct sigaction sa;
   int i;
 
   if (r->signals || signal_slot != NULL) return;
   r->signals = 1;
+  r->signal_on = 0;
+  r->dump_asked = 0;
   r->signal_thread = pthread_self();
   signal_slot = r;
   for (i = 0; i < SIGNALS; i++) {
     sigaction(numbers[i], NULL, &r->signal_was[i]);
-    if (r->signal_was[i].sa_handler == SIG_IGN) continue; /* stays ignored */
-    if (uv_signal_start(&r->signal[i], on_signal, numbers[i]) < 0) continue;
+    if (!is_ours(numbers[i], &r->signal_was[i])) continue;
+    if (uv_signal_start(&r->signal[i],
+                        numbers[i] == SIGUSR1 ? on_dump_signal : on_signal,
+                        numbers[i]) < 0)
+      continue;
+    r->signal_on |= (unsigned char)(1u << i);
     sigaction(numbers[i], NULL, &r->signal_uv[i]);
     sa = r->signal_uv[i];
     sa.sa_sigaction = on_raw;
@@ -133,7 +176,7 @@ void signals_stop(rt *r) {
   if (!r->signals) return;
   r->signals = 0;
   for (i = 0; i < SIGNALS; i++) {
-    if (r->signal_was[i].sa_handler == SIG_IGN) continue;
+    if (!(r->signal_on & 1u << i)) continue;
     sigaction(numbers[i], &r->signal_uv[i], NULL);
     uv_signal_stop(&r->signal[i]);
     sigaction(numbers[i], &r->signal_was[i], NULL);

@@ -7,6 +7,9 @@
 
 #include "core/rt.h"
 
+/* The task that holds the lock at idx, or NULL, also for what is no lock. */
+task *sync_owner(lua_State *L, rt *r, int idx);
+
 /* The task ends while it holds locks: they break, waiters get `broken`. */
 void sync_break_locks(lua_State *L, task *t);
 

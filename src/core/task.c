@@ -84,6 +84,7 @@ static void slot_leave(lua_State *L, task *t, int anchors, int whole) {
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, i);
   lua_pop(L, 1);
+  r->slots[i].L = NULL;
   slot_give(r, &r->slot_empty, i);
 }
 
@@ -102,6 +103,19 @@ const char *task_state_name(const task *t) { return state_names[t->state]; }
 
 task *task_check(lua_State *L, int idx) {
   return lx_check(L, rt_of(L), idx, CLASS_TASK);
+}
+
+unsigned task_number(const task *t) {
+  return t->anchor ? t->owner->r->slots[t->anchor].next : 0;
+}
+
+unsigned task_age_ms(const task *t) {
+  rt *r = t->owner->r;
+  return loop_age_ms(&r->loop, r->slots[t->anchor].born);
+}
+
+task *task_of_slot(const rt *r, unsigned i) {
+  return r->slots[i].L != NULL ? task_of(r->slots[i].L) : NULL;
 }
 
 void task_push(lua_State *L, task *t) {
@@ -401,7 +415,8 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   list_append(&s->children, &t->sibling);
   s->live++;
   r->live++;
-  r->spawned++;
+  r->slots[i].next = ++r->spawned;
+  r->slots[i].born = loop_ms(&r->loop);
   if (unlikely(r->seeing != 0)) see_spawned(L, r, t);
   return t;
 }

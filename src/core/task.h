@@ -22,6 +22,9 @@ int task_push_results(lua_State *L, int idx);
 /* Push {ok=true, value=} or {ok=false, err=} of the ended task at idx. */
 void task_push_settled(lua_State *L, int idx);
 
+/* Whom t awaits or joins, or NULL. */
+task *task_awaited_by(task *t);
+
 /* Those who wait for the end of t. */
 void task_joiner_add(task *t, neap_wait *w);
 void task_joiner_leave(task *t, neap_wait *w);
@@ -40,6 +43,11 @@ int task_abandon_all(lua_State *L, rt *r);
 
 /* The Lua state ends with tasks alive: free what is not Lua's. */
 void task_free_scopes(lua_State *L, rt *r);
+
+/* Counts from 1 in each Lua state; 0 when the task has ended. */
+unsigned task_number(const task *t);
+unsigned task_age_ms(const task *t);       /* of one that has not ended */
+task *task_of_slot(const rt *r, unsigned i); /* 1 .. slot_n, or NULL */
 
 const char *task_state_name(const task *t);
 const char *task_push_name(lua_State *L, int idx); /* handle at idx */

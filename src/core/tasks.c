@@ -1,6 +1,7 @@
 /*
 ** tasks.c -- tasks as Lua sees them: spawn, await, join, outcome, cancel.
 */
+#include "core/chain.h"
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
@@ -56,8 +57,8 @@ static int k_join(lua_State *L, int status, lua_KContext ctx) {
   return 0;
 }
 
-/* Whom does t wait for? The awaited task is argument 1 of its own call. */
-static task *awaited_by(task *t) {
+/* The awaited task is argument 1 of its own call. */
+task *task_awaited_by(task *t) {
   if (t->at == NULL || t->L == NULL) return NULL;
   if (t->at->op == &op_await || t->at->op == &op_task_join)
     return lua_touserdata(t->L, 1);
@@ -75,7 +76,7 @@ static int circular(task *self, task *other) {
     if (x == self) return 1;
     for (s = self->owner; s != NULL; s = s->parent)
       if (s->body == x && x->at != NULL && x->at->op == &op_join) return 1;
-    x = awaited_by(x);
+    x = task_awaited_by(x);
     if (x == first) return 0;
   }
   return 0;
@@ -228,8 +229,8 @@ static int l_task_traceback(lua_State *L) {
   if (t->state == TASK_FAILED) {
     lua_getiuservalue(L, 1, 1);
     fault_push_trace(L, rt_of(L), 2, 1);
-  } else if (t->L != NULL)
-    luaL_traceback(L, t->L, NULL, 0);
+  } else if (t->state < TASK_DONE)
+    chain_push_trace(L, t);
   else
     lua_pushnil(L);
   return 1;

@@ -495,6 +495,18 @@ void thread_open(lua_State *L, rt *r) {
 
 int thread_busy(const rt *r) { return r->threads->running > 0; }
 
+void thread_count(const rt *r, unsigned *running, unsigned *waiting,
+                  unsigned *limit) {
+  const struct threads *h = r->threads;
+  const group *g;
+
+  *running = h->running;
+  *limit = h->limit;
+  *waiting = 0;
+  for (g = h->groups; g != NULL; g = g->next)
+    *waiting += (unsigned)list_count(&g->waiting);
+}
+
 void thread_fini(rt *r) {
   struct threads *h = r->threads;
 

@@ -12,7 +12,11 @@
 
 #include <string.h>
 
-/* C1  cancelled is 0, 1 (asked for, not yet delivered) or 2 (delivered). */
+/*
+** C1  cancelled is 0, 1 (asked for, not yet delivered) or 2 (delivered).
+** C2  One that nobody awaits (co_start) stands in loop.alone by its joiner,
+**     until it has ended.
+*/
 
 void co_init(neap_loop *l, neap_co *co, int (*step)(neap_co *),
              const char *name) {
@@ -26,7 +30,10 @@ void co_init(neap_loop *l, neap_co *co, int (*step)(neap_co *),
 
 static ready *as_ready(neap_co *co) { return (ready *)(void *)co; }
 
+static node *alone(neap_co *co) { return (node *)(void *)&co->joiner; }
+
 void co_start(neap_co *co) {
+  list_append(&co->loop->alone, alone(co));
   co->state = CO_QUEUED;
   ready_push(co->loop, as_ready(co));
 }
@@ -57,6 +64,7 @@ static int drive(neap_co *co, neap_co *root) {
 }
 
 static void finish(neap_co *co) {
+  node_remove(alone(co));
   wait_wake(&co->joiner, co->rc);
   if (co->done != NULL) co->done(co); /* may free the frame */
 }

@@ -5,6 +5,8 @@
 */
 #include "run/loop.h"
 
+#include <limits.h>
+
 #include "run/process.h"
 
 #define SECOND 1000000000
@@ -19,6 +21,7 @@ int loop_init(neap_loop *l) {
   int rc;
 
   l->tail = &l->head;
+  list_init(&l->alone);
   if ((rc = uv_loop_init(&l->uv)) < 0) return rc;
   uv_timer_init(&l->uv, &l->timer);
   uv_check_init(&l->uv, &l->keep);
@@ -42,6 +45,11 @@ void loop_fini(neap_loop *l) {
 
 int64_t loop_now(neap_loop *l) {
   return l->is_virtual ? l->virtual_now : (int64_t)uv_hrtime();
+}
+
+unsigned loop_age_ms(neap_loop *l, unsigned ms) {
+  unsigned age = (unsigned)(loop_now(l) / 1000000) - ms;
+  return age > UINT_MAX - 1000 ? 0 : age; /* the clocks round differently */
 }
 
 void loop_use_virtual(neap_loop *l, int on) {
@@ -85,6 +93,16 @@ static ready *ready_pop(neap_loop *l) {
 
 void co_run(neap_co *co); /* co.c */
 
+static void count_turn(neap_loop *l, int64_t ns) {
+  int64_t us = ns / 1000;
+  unsigned i;
+
+  for (i = 0; us > 0 && i < LOOP_CLASSES - 1; i++) us >>= 1;
+  l->turns++;
+  l->turns_of[i]++;
+  if (ns > l->turn_max) l->turn_max = ns;
+}
+
 void loop_drain(neap_loop *l) {
   int64_t start = (int64_t)uv_hrtime();
   unsigned n = 0;
@@ -105,6 +123,7 @@ void loop_drain(neap_loop *l) {
         (int64_t)uv_hrtime() - start > LOOP_SLICE_NS)
       break;
   }
+  if (n > 0) count_turn(l, (int64_t)uv_hrtime() - start);
 }
 
 static void fire_due(neap_loop *l) {
@@ -182,6 +201,10 @@ int loop_sleep(neap_loop *l, unsigned *pos, int64_t when) {
   int rc = heap_insert(&l->deadlines, when, 1, pos);
   if (rc == 0) l->timers++;
   return rc;
+}
+
+int64_t loop_when(const neap_loop *l, unsigned pos) {
+  return l->deadlines.items[pos - 1].key;
 }
 
 void loop_unsleep(neap_loop *l, unsigned *pos) {

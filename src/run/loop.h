@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "neap.h"
 
 /*
@@ -34,6 +35,7 @@ typedef struct ready {
 
 #define LOOP_BUDGET 256          /* switches between two polls */
 #define LOOP_SLICE_NS 100000     /* and time */
+#define LOOP_CLASSES 24          /* of turns: below 1, 2, 4 ... us; the rest */
 
 struct neap_loop {
   uv_loop_t uv;
@@ -48,6 +50,9 @@ struct neap_loop {
   int is_virtual, stop;
   int64_t virtual_now;
   uint64_t switches, polls; /* statistics */
+  uint64_t turns, turns_of[LOOP_CLASSES]; /* by how long they took */
+  int64_t turn_max;       /* ns */
+  list alone;             /* C coroutines that run on their own: co.c, C2 */
   uint64_t shuffle;       /* state of the shuffling generator, 0 is off */
   void (*run_task)(neap_loop *loop, ready *item);
   void (*wake_sleeper)(neap_loop *loop, unsigned *pos); /* tag 1 in the heap */
@@ -67,6 +72,13 @@ static inline int64_t loop_after(neap_loop *l, int64_t ns) {
   int64_t now = loop_now(l);
   return ns > INT64_MAX - now ? INT64_MAX : now + ns;
 }
+/* The same in ms, as of the last poll: cheap, and it wraps. */
+static inline unsigned loop_ms(const neap_loop *l) {
+  if (unlikely(l->is_virtual)) return (unsigned)(l->virtual_now / 1000000);
+  return (unsigned)uv_now(&l->uv);
+}
+/* How long ago that was. */
+unsigned loop_age_ms(neap_loop *l, unsigned ms);
 void loop_use_virtual(neap_loop *l, int on);
 
 /* Run ready items until the slice is spent, the queue is empty, or stop. */
@@ -84,6 +96,7 @@ static inline void ready_push(neap_loop *l, ready *item) {
 
 /* Sleeping tasks: a place in the heap without a timer struct. */
 int loop_sleep(neap_loop *l, unsigned *pos, int64_t when);
+int64_t loop_when(const neap_loop *l, unsigned pos); /* until when */
 void loop_unsleep(neap_loop *l, unsigned *pos);
 
 int timer_start(neap_loop *l, neap_timer *t, int64_t when);

@@ -114,7 +114,7 @@ void resolve_cancel(neap_resolve *r) {
   if (k != NULL) uv_cancel((uv_req_t *)&k->req);
 }
 
-void resolve_free(struct addrinfo *list) { uv_freeaddrinfo(list); }
+void resolve_free(struct addrinfo *found) { uv_freeaddrinfo(found); }
 
 struct neap_post {
   uv_async_t async;

@@ -252,12 +252,12 @@ typedef struct asker {
   int rc, ends, found;
 } asker;
 
-static void on_answer(neap_resolve *r, int rc, struct addrinfo *list) {
+static void on_answer(neap_resolve *r, int rc, struct addrinfo *found) {
   asker *a = container_of(r, asker, resolve);
   a->rc = rc;
   a->ends++;
-  for (struct addrinfo *i = list; i != NULL; i = i->ai_next) a->found++;
-  if (list != NULL) resolve_free(list);
+  for (struct addrinfo *i = found; i != NULL; i = i->ai_next) a->found++;
+  if (found != NULL) resolve_free(found);
 }
 
 static void resolves_names(void) {

@@ -66,25 +66,6 @@ function neap.now() end
 ---@return neap.numeric
 function neap.numeric(v) end
 
---- The tree of tasks and what each waits for.
----@return string
-function neap.dump() end
-
----@class neap.Stats
----@field tasks integer     alive now
----@field timers integer    set now
----@field pending integer   I/O under way
----@field handles integer   open on the loop
----@field spawned integer   since the beginning
----@field failed integer    since the beginning
----@field switches integer  since the beginning
----@field polls integer     since the beginning
----@field idle_coroutines integer  kept for the next tasks
-
---- Counters.
----@return neap.Stats
-function neap.stats() end
-
 -- -------------------------------------------------------------- the emitter
 
 ---@class neap.EmitterOptions

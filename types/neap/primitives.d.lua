@@ -26,6 +26,10 @@ function Future:fail(err) end
 ---@return any ...
 function Future:await() end
 
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, done: boolean}
+function Future:stats() end
+
 --- Whether it is settled.
 ---@return boolean
 function Future:done() end
@@ -42,6 +46,10 @@ function Event:set() end
 
 --- Take that back.
 function Event:clear() end
+
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, set: boolean}
+function Event:stats() end
 
 --- Whether it is set.
 ---@return boolean
@@ -90,6 +98,10 @@ function Lock:release() end
 ---@return any ...
 function Lock:with(fn, ...) end
 
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, locked: boolean, broken: boolean, owner?: neap.Task}
+function Lock:stats() end
+
 --- Whether somebody holds it.
 ---@return boolean
 function Lock:locked() end
@@ -124,6 +136,10 @@ function Semaphore:release() end
 ---@param ... any
 ---@return any ...
 function Semaphore:with(fn, ...) end
+
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, value: integer, size: integer, max?: integer}
+function Semaphore:stats() end
 
 --- The permits there are.
 ---@return integer
@@ -183,6 +199,10 @@ function Condition:wait_for(pred) end
 ---@return integer woken
 function Condition:notify(n) end
 
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, locked: boolean}
+function Condition:stats() end
+
 --- Wake all.
 ---@return integer woken
 function Condition:notify_all() end
@@ -194,6 +214,10 @@ local Barrier = {}
 ---@param n integer  from 1 on
 ---@return neap.Barrier
 function neap.barrier(n) end
+
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, size: integer}
+function Barrier:stats() end
 
 --- Wait until `n` have come.
 ---@async
@@ -215,6 +239,10 @@ function neap.rwlock() end
 ---@async
 ---@return neap.RWGuard
 function RWLock:read() end
+
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, readers: integer, writer: boolean}
+function RWLock:stats() end
 
 --- Wait to have it alone. Raises kind `deadlock` when the task would wait for
 --- itself.

@@ -73,6 +73,10 @@ function Queue:close(err, opts) end
 --- An item has been dealt with. Raises kind `invalid` when called more often than items were put.
 function Queue:done() end
 
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, size: integer, capacity: number, getters: integer, putters: integer, joiners: integer, unfinished: integer, dropped: integer, closed: boolean}
+function Queue:stats() end
+
 --- Wait until done has been called for every item.
 ---@async
 function Queue:join() end
@@ -175,6 +179,10 @@ function Broadcast:put(item) end
 ---@return neap.Subscription
 function Broadcast:subscribe(opts) end
 
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, waiting: integer, subscribers: integer, full: integer, capacity: number, closed: boolean}
+function Broadcast:stats() end
+
 --- No more; subscribers get what they have, then the end, or `err`.
 ---@param err? any
 function Broadcast:close(err) end
@@ -197,6 +205,10 @@ function Subscription:get(opts) end
 --- Items until the broadcast is closed; each step waits.
 ---@return async fun(): any
 function Subscription:iter() end
+
+--- How it is just now; `id` is its name in a dump.
+---@return {id: string, size: integer, capacity: number, getters: integer, putters: integer, joiners: integer, unfinished: integer, dropped: integer, closed: boolean}
+function Subscription:stats() end
 
 --- Leave; what is in the buffer is dropped.
 function Subscription:close() end
