@@ -45,5 +45,9 @@ static inline unsigned heap_tag(const heap_item *it) { return it->id & 1u; }
 static inline unsigned *heap_pos(const heap *h, const heap_item *it) {
   return h->owner[it->id >> 1];
 }
+/* The key under which *pos, not 0, stands in the heap. */
+static inline int64_t heap_key(const heap *h, unsigned pos) {
+  return h->items[h->at[pos - 1]].key;
+}
 
 #endif

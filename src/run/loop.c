@@ -204,7 +204,7 @@ int loop_sleep(neap_loop *l, unsigned *pos, int64_t when) {
 }
 
 int64_t loop_when(const neap_loop *l, unsigned pos) {
-  return l->deadlines.items[pos - 1].key;
+  return heap_key(&l->deadlines, pos);
 }
 
 void loop_unsleep(neap_loop *l, unsigned *pos) {
