@@ -92,6 +92,72 @@ describe("the pages of the core", function()
   end))
 end)
 
+-- Public names are promises: what stands here stays.
+local PROMISED <const> = {
+  neap = [[run sleep checkpoint now current cancelled dump stats at_exit version
+    spawn background scope supervisor timeout timeout_at move_on_after deadline
+    shield defer pcall xpcall suppressed is_cancelled is_timeout null
+    gather all settle map imap race any wait as_completed
+    future event lock semaphore condition barrier rwlock once queue
+    priority_queue lifo broadcast select after gen stream iter wrap emitter]],
+  ["neap.fault"] = "new is raise",
+  ["neap.ctx"] = "get set with",
+  ["neap.coroutine"] = "resume wrap install uninstall",
+  ["neap.thread"] = "call limit",
+  task = "await join outcome cancel status traceback on_done",
+  s = "spawn start cancel",
+  future = "set fail await done",
+  event = "set clear is_set wait on_wait",
+  lock = "acquire try_acquire release with locked",
+  semaphore = "acquire try_acquire release with locked value resize",
+  condition = "wait wait_for notify notify_all",
+  barrier = "wait",
+  rwlock = "read write",
+  queue = [[put get try_put try_get close done join iter consume producer on_get
+    on_put]],
+  broadcast = "put subscribe",
+  subscription = "get iter close",
+  pipeline = "map filter take chunk merge zip debounce throttle totable",
+}
+
+describe("the public names", function()
+  local headings, texts = {}, {}
+  for _, path in ipairs { "docs/threads.md", "docs/luv.md", table.unpack(PAGES) } do
+    for name in pairs(page.headings(path)) do headings[name] = true end
+  end
+  for i, path in ipairs(types.paths()) do texts[i] = "\n" .. shell.read(path) end
+  local annotations = table.concat(texts)
+
+  it("are there", run(function()
+    local there = objects()
+    there.neap, there["neap.fault"], there["neap.ctx"] = neap, neap.fault, neap.ctx
+    there["neap.coroutine"], there["neap.thread"] = neap.coroutine, neap.thread
+    for object, list in pairs(PROMISED) do
+      for name in list:gmatch "%S+" do
+        assert.is_truthy(there[object][name], object .. "." .. name)
+      end
+    end
+  end))
+
+  for _, room in ipairs { "neap", "neap.fault", "neap.ctx", "neap.coroutine", "neap.thread" } do
+    it("of " .. room .. " have a heading and an annotation, each of them", function()
+      local names, sub = {}, room:match "%.(.*)$"
+      for name, value in pairs(sub and neap[sub] or neap) do
+        if type(value) ~= "table" then names[#names + 1] = name end
+      end
+      assert.is_true(#names > 1)
+      for _, name in ipairs(names) do
+        local full = room .. "." .. name
+        assert.is_truthy(headings[full], "no heading for " .. full)
+        assert.is_truthy(annotations:find("\nfunction " .. full .. "(", 1, true)
+          or annotations:find("\nfunction " .. (sub or "") .. "." .. name .. "(", 1, true)
+          or annotations:find("\n---@field " .. name .. " ", 1, true),
+          "no annotation for " .. full)
+      end
+    end)
+  end
+end)
+
 --- The options in the table below a heading.
 local function options(path, name)
   local text = shell.read(path)
