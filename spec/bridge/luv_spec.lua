@@ -57,7 +57,7 @@ local function dial(port)
 end
 
 describe("luv in a run", function()
-  it("has its timers tick while tasks sleep", real(function()
+  it("has its timers tick while tasks sleep (H7)", real(function()
     local ticks, naps = 0, 0
     local _ <close> = timer(5, 5, function() ticks = ticks + 1 end)
     local task = neap.spawn(function()
@@ -158,7 +158,7 @@ describe("luv in a run", function()
     assert.are.same({ 1, 2 }, { future:await() })
   end))
 
-  it("may not wait in a callback, and says so", real(function()
+  it("may not wait in a callback, and says so (H7, W6)", real(function()
     local err
     local handle <const> = uv.new_timer()
     local done = neap.event()
@@ -171,7 +171,7 @@ describe("luv in a run", function()
     assert.is_truthy(err.message:find "^neap.sleep: cannot wait here: not inside a task")
   end))
 
-  it("keeps a run from being a deadlock, while it lives", function()
+  it("keeps a run from being a deadlock, while it lives (H7)", function()
     run.now({ clock = "real" }, function()
       local future = neap.future()
       local handle <const> = uv.new_timer()
@@ -181,7 +181,7 @@ describe("luv in a run", function()
     raises("deadlock", neap.run, function() neap.future():await() end)
   end)
 
-  it("lets a virtual clock stand still, while it lives", run(function()
+  it("lets a virtual clock stand still, while it lives (H7)", run(function()
     local handle <const> = uv.new_timer()
     local fired
     handle:start(30, 0, function()
@@ -205,7 +205,7 @@ describe("luv in a run", function()
     assert.are.equal(0, done)
   end))
 
-  it("goes on in the next run", function()
+  it("goes on in the next run (H7)", function()
     local ticks = 0
     local handle = uv.new_timer()
     run.now({ clock = "real" }, function()
@@ -221,7 +221,7 @@ describe("luv in a run", function()
     assert.is_false(uv.loop_alive())
   end)
 
-  it("does not hold up the end of a run", function()
+  it("does not hold up the end of a run (H7)", function()
     local handle <const> = uv.new_timer()
     local start = os.time()
     neap.run(function() handle:start(60000, 0, print) end)

@@ -18,7 +18,7 @@ end
 local function at_once(callback, ...) callback(...) end
 
 describe("neap.wrap", function()
-  it("waits for the callback and returns what it got", run(function()
+  it("waits for the callback and returns what it got (H6)", run(function()
     local start = neap.now()
     assert.are.same({ n = 3, 1, nil, 3 }, table.pack(neap.wrap(later)(1, nil, 3)))
     assert.is_true(neap.now() - start >= 1)
@@ -63,7 +63,7 @@ describe("neap.wrap", function()
     assert.are.equal("early", (select(2, pcall(neap.wrap(at_once, 1), "early"))))
   end))
 
-  it("raises the error of the callback as it is", run(function()
+  it("raises the error of the callback as it is (H6)", run(function()
     local object = {}
     for _, err in ipairs { "a sentence", "Error: this", "E", "Eno", object, 5, true } do
       local ok, got = pcall(neap.wrap(at_once, 1), err)
@@ -115,7 +115,7 @@ describe("neap.wrap", function()
     reports:take "future"
   end))
 
-  it("drops a result that comes after a cancellation", run(function()
+  it("drops a result that comes after a cancellation (H6)", run(function()
     local callback
     local task = neap.spawn(neap.wrap(function(cb) callback = cb end))
     neap.sleep(1)
@@ -126,7 +126,7 @@ describe("neap.wrap", function()
     callback "late"
   end))
 
-  it("cancels the request, if it can be cancelled", run(function()
+  it("cancels the request, if it can be cancelled (H6)", run(function()
     local cancelled, callback = 0, nil
     local request = { cancel = function() cancelled = cancelled + 1 end }
     local wrapped = neap.wrap(function(cb) callback = cb return request end)

@@ -15,7 +15,7 @@ local function iterator(n, step)
 end
 
 describe("a coroutine inside a task", function()
-  it("is an iterator that waits, three deep (W3)", run(function()
+  it("is an iterator that waits, three deep (K1)", run(function()
     local function doubled(source)
       return coroutine.wrap(function()
         for v in source do
@@ -41,7 +41,7 @@ describe("a coroutine inside a task", function()
     assert.is_true(ticks >= 17)
   end))
 
-  it("passes values in and out as ever (W3)", run(function()
+  it("passes values in and out as ever (K1)", run(function()
     local co = coroutine.create(function(...)
       local got = { ... }
       while true do
@@ -63,7 +63,7 @@ describe("a coroutine inside a task", function()
     assert.is_false((coroutine.resume(co)))
   end))
 
-  it("can take many values through a wait (W3)", run(function()
+  it("can take many values through a wait (K1)", run(function()
     local many = {}
     for i = 1, 200 do many[i] = i end
     local co = coroutine.wrap(function(...)
@@ -79,7 +79,7 @@ describe("a coroutine inside a task", function()
     assert.are.equal(200, out[201])
   end))
 
-  it("raises through all levels what is raised inside (W3)", run(function()
+  it("raises through all levels what is raised inside (K1)", run(function()
     local thrown = { kind = "mine" }
     local got, note = journal()
     local function level(n)
@@ -103,7 +103,7 @@ describe("a coroutine inside a task", function()
     assert.is_truthy(err:find("spec.lua:%d+: with a place"))
   end))
 
-  it("is cancelled in the innermost wait, from the inside out (W3, C2)", run(function()
+  it("is cancelled in the innermost wait, from the inside out (K1, C2)", run(function()
     local got, note = journal()
     local function level(n)
       local co = coroutine.wrap(function()
@@ -125,7 +125,7 @@ describe("a coroutine inside a task", function()
     assert.are.equal("cancelled", task:status())
   end))
 
-  it("works with every kind of wait (W3)", run(function()
+  it("works with every kind of wait (K1)", run(function()
     local q, ev, lock = neap.queue(0), neap.event(), neap.lock()
     neap.spawn(function()
       local _ <close> = lock:acquire()
@@ -164,7 +164,7 @@ describe("a coroutine inside a task", function()
     neap.sleep(1) -- the task goes on
   end))
 
-  it("that cannot be suspended somewhere in the chain says so, before anything happens (W6)", run(function()
+  it("that cannot be suspended somewhere in the chain says so, before anything happens (K2, W6)", run(function()
     local q = neap.queue(1)
     local err
     local ok = pcall(table.sort, { 3, 1, 2 }, function(a, b)
@@ -183,7 +183,7 @@ describe("a coroutine inside a task", function()
     neap.sleep(1)
   end))
 
-  it("does not hold up what does not wait (W3)", run(function()
+  it("does not hold up what does not wait (K1)", run(function()
     local co = coroutine.wrap(function()
       for i = 1, 1e9 do coroutine.yield(i) end
     end)
@@ -200,7 +200,7 @@ describe("a coroutine inside a task", function()
     assert.are.equal(10, others)
   end))
 
-  it("left behind in a yield is garbage, as ever (W3)", run(function()
+  it("left behind in a yield is garbage, as ever (K1)", run(function()
     local weak = setmetatable({}, { __mode = "k" })
     for _ = 1, 20 do
       local co = coroutine.create(function()
@@ -217,7 +217,7 @@ describe("a coroutine inside a task", function()
     assert.is_true(n <= 1)
   end))
 
-  it("sees one task all the way down (W3)", run(function()
+  it("sees one task all the way down (K1)", run(function()
     local me = neap.current()
     coroutine.wrap(function()
       assert.are.equal(me, neap.current())
@@ -232,7 +232,7 @@ describe("a coroutine inside a task", function()
     assert.are.equal("inside", neap.ctx.get "from")
   end))
 
-  it("with a deadline round it is interrupted (D1)", run(function()
+  it("with a deadline round it is interrupted (K1, D1)", run(function()
     local reached = false
     local err = raises("timeout", neap.timeout, 1, function()
       for v in iterator(5, function() neap.sleep(0.4) end) do
@@ -243,7 +243,7 @@ describe("a coroutine inside a task", function()
     assert.is_truthy(err.message:find("neap.sleep", 1, true))
   end))
 
-  it("may be started by one task and gone on with by another (W3)", run(function()
+  it("may be started by one task and gone on with by another (K1)", run(function()
     local seen = {}
     local co = coroutine.wrap(function()
       for _ = 1, 4 do
@@ -260,7 +260,7 @@ describe("a coroutine inside a task", function()
     assert.are.same(tasks, seen)
   end))
 
-  it("that waits is refused to anybody else (W1)", run(function()
+  it("that waits is refused to anybody else (K3)", run(function()
     local co = coroutine.create(function() neap.sleep(2) return "done" end)
     local task = neap.spawn(function() return coroutine.resume(co) end)
     neap.sleep(1)
@@ -273,7 +273,7 @@ describe("a coroutine inside a task", function()
 end)
 
 describe("outside of a run", function()
-  it("the coroutine library is Lua's own (W6)", function()
+  it("the coroutine library is Lua's own (K4)", function()
     local before = { coroutine.resume, coroutine.wrap, coroutine.close }
     neap.run(function()
       assert.are_not.equal(before[1], coroutine.resume)
@@ -285,7 +285,7 @@ describe("outside of a run", function()
     assert.are.same(before, { coroutine.resume, coroutine.wrap, coroutine.close })
   end)
 
-  it("neap's own versions work as Lua's (W6)", function()
+  it("neap's own versions work as Lua's (K4)", function()
     local co = neap.coroutine.wrap(function(a)
       local b = coroutine.yield(a + 1)
       error("after " .. b, 0)

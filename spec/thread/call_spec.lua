@@ -5,12 +5,12 @@ local raises = run.raises
 local call = neap.thread.call
 
 describe("neap.thread.call", function()
-  it("runs a function on another thread", run(function()
+  it("runs a function on another thread (H1)", run(function()
     local a, b = call(function(x, y) return x + y, x * y end, 3, 4)
     assert.are.same({ 7, 12 }, { a, b })
   end))
 
-  it("lets other tasks run meanwhile", run({ clock = "real" }, function()
+  it("lets other tasks run meanwhile (H1)", run({ clock = "real" }, function()
     local ticks = 0
     local ticker = neap.spawn(function()
       while true do
@@ -31,13 +31,13 @@ describe("neap.thread.call", function()
     end, "a", "b", "c"))
   end))
 
-  it("takes source text", run(function()
+  it("takes source text (H1)", run(function()
     assert.are.equal(12, call("local a, b = ... return a * b", 3, 4))
     assert.are.equal(1, call "return 1")
     assert.are.equal(nil, (call ""))
   end))
 
-  it("takes a function of a module", run(function()
+  it("takes a function of a module (H1)", run(function()
     assert.are.equal("ababab", call("string:rep", "ab", 3))
     assert.are.equal(10, call("spec.thread.jobs:sum", 1, 2, 3, 4))
     assert.are.equal("called with 1", call("spec.thread.jobs:callable", 1))
@@ -63,7 +63,7 @@ describe("neap.thread.call", function()
     neap.thread.limit(was)
   end))
 
-  it("has a state apart: nothing of the caller's is seen", run(function()
+  it("has a state apart: nothing of the caller's is seen (H1)", run(function()
     _G.of_the_caller = 1
     local seen = call "return of_the_caller"
     _G.of_the_caller = nil
@@ -150,12 +150,12 @@ describe("neap.thread.call refuses", function()
       :find "attempt to load a binary chunk")
   end))
 
-  it("to wait outside of a task", function()
+  it("to wait outside of a task (W6)", function()
     local err = raises("not_in_task", call, "return 1")
     assert.is_truthy(err.message:find "^neap.thread.call: cannot wait here")
   end)
 
-  it("to start in a cancelled task", run(function()
+  it("to start in a cancelled task (H1)", run(function()
     local reached = false
     neap.scope(function(s)
       s:cancel()
@@ -174,21 +174,21 @@ describe("an error in a thread", function()
     return task:traceback()
   end
 
-  it("keeps a string as it is", run(function()
+  it("keeps a string as it is (H3)", run(function()
     local err = raises(nil, call, "error('boom', 0)")
     assert.are.equal("boom", err)
     err = raises(nil, call, function() local x = nil + 1 return x end)
     assert.is_truthy(err:find "^%g*call_spec.lua:%d+: attempt to perform arithmetic on a nil")
   end))
 
-  it("keeps numbers, nil and tables too", run(function()
+  it("keeps numbers, nil and tables too (H3)", run(function()
     local function caught(source) return select(2, pcall(call, source)) end
     assert.are.equal(5, caught "error(5)")
     assert.are.equal(nil, caught "error(nil)")
     assert.are.same({ 1, { 2 } }, caught "error { 1, { 2 } }")
   end))
 
-  it("is a fault here when it was one there", run(function()
+  it("is a fault here when it was one there (H3)", run(function()
     local err = raises("stale_object", call, function()
       local fault = require("neap").fault
       fault.raise {
@@ -220,7 +220,7 @@ describe("an error in a thread", function()
     assert.are.equal("no text", err)
   end))
 
-  it("brings the thread's traceback, and the caller's after it", run(function(reports)
+  it("brings the thread's traceback, and the caller's after it (H3)", run(function(reports)
     local function fails()
       call(function()
         local function inner() error("a string") end
@@ -234,7 +234,7 @@ describe("an error in a thread", function()
       .. "in a thread, called from\nstack traceback:\n.*call_spec"), text)
   end))
 
-  it("brings both for faults and tables", run(function(reports)
+  it("brings both for faults and tables (H3)", run(function(reports)
     local err = raises("io", call, "require('neap').fault.raise { kind = 'io' }")
     assert.is_truthy(err.traceback:find(
       "%[string .*in a thread, called from\nstack traceback:\n.*call_spec"), err.traceback)

@@ -25,7 +25,7 @@ end
 local IMAGES <const> = { class = "images" }
 
 describe("a class of calls to threads", function()
-  it("has a limit of its own, beside the one for all", gated(function(gate)
+  it("has a limit of its own, beside the one for all (H4)", gated(function(gate)
     neap.thread.limit(3)
     assert.are.equal(math.huge, neap.thread.limit("images", 1))
     assert.are.equal(1, neap.thread.limit "images")
@@ -41,7 +41,7 @@ describe("a class of calls to threads", function()
     for _, task in ipairs(tasks) do task:await() end
   end))
 
-  it("keeps the line; others overtake only whoever its limit stops", gated(function()
+  it("keeps the line; others overtake only whoever its limit stops (H4)", gated(function()
     neap.thread.limit(1)
     neap.thread.limit("images", 1)
     local got, note = journal()
@@ -82,7 +82,7 @@ end)
 describe("a call to a thread that may be abandoned", function()
   local ABANDON <const> = { abandon = true }
 
-  it("does not keep whoever is cancelled", gated(function(gate)
+  it("does not keep whoever is cancelled (H5)", gated(function(gate)
     local task = pass(gate, "a", ABANDON)
     gate:expect "a"
     task:cancel()
@@ -110,7 +110,7 @@ describe("a call to a thread that may be abandoned", function()
     assert.are.equal("b", second:await())
   end))
 
-  it("is told that it is not wanted any more", gated(function(gate)
+  it("is told that it is not wanted any more (H5)", gated(function(gate)
     local task = neap.spawn(call, ABANDON, [[
       local jobs, path = require "spec.thread.jobs", ...
       while not neap_thread_cancelled() do end

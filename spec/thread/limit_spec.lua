@@ -38,7 +38,7 @@ describe("the limit of threads", function()
     assert.are.equal(was, neap.thread.limit())
   end)
 
-  it("is how many calls run at once; the rest waits in line", gated(function(gate)
+  it("is how many calls run at once; the rest waits in line (H4)", gated(function(gate)
     neap.thread.limit(2)
     local got, note = journal()
     for _, name in ipairs { "a", "b", "c", "d" } do
@@ -54,7 +54,7 @@ describe("the limit of threads", function()
     neap.timeout(20, function() while #got < 4 do neap.sleep(0.005) end end)
   end))
 
-  it("keeps the line: first come, first served", gated(function()
+  it("keeps the line: first come, first served (H4)", gated(function()
     neap.thread.limit(1)
     local got, note = journal()
     neap.scope(function(s)
@@ -93,7 +93,7 @@ describe("the limit of threads", function()
 end)
 
 describe("cancelling a call", function()
-  it("takes it out of the line, and it never runs", gated(function(gate)
+  it("takes it out of the line, and it never runs (H1, H5)", gated(function(gate)
     neap.thread.limit(1)
     local first, second, third = pass(gate, "a"), pass(gate, "b"), pass(gate, "c")
     gate:expect "a"
@@ -106,7 +106,7 @@ describe("cancelling a call", function()
     assert.are.equal("a c", gate:arrived())
   end))
 
-  it("waits for it once it runs; the result is the caller's", gated(function(gate)
+  it("waits for it once it runs; the result is the caller's (H5)", gated(function(gate)
     local task = pass(gate, "a")
     gate:expect "a"
     assert.is_true(task:cancel())
@@ -116,7 +116,7 @@ describe("cancelling a call", function()
     assert.are.equal("a", task:await())
   end))
 
-  it("is seen by code that asks", gated(function()
+  it("is seen by code that asks (H5)", gated(function()
     local function patient()
       local n = 0
       while not neap_thread_cancelled() do

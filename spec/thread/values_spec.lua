@@ -29,7 +29,7 @@ local function same(a, b, seen)
 end
 
 describe("a value that goes to a thread and back", function()
-  it("is what it was", run(function()
+  it("is what it was (H2)", run(function()
     local values <const> = {
       true, false, 0, 1, -1, math.maxinteger, math.mininteger, 1 << 53,
       0.0, -0.0, 1.0, 0.1, math.huge, -math.huge, 0 / 0, 5e-324,
@@ -57,7 +57,7 @@ describe("a value that goes to a thread and back", function()
     assert.are.equal(5000, got[5000])
   end))
 
-  it("keeps its tables' identity: shared ones, and cycles", run(function()
+  it("keeps its tables' identity: shared ones, and cycles (H2)", run(function()
     local shared = { "shared" }
     local t = { a = shared, b = { shared }, list = { 1, 2, nil, 4 } }
     t.self, t.b.up = t, t
@@ -104,7 +104,7 @@ describe("a value that goes to a thread and back", function()
     assert.are.same({ id = 77777, name = "n77777" }, got[77777])
   end))
 
-  it("may be a fault, which stays one", run(function()
+  it("may be a fault, which stays one (H2)", run(function()
     local fault = neap.fault.new {
       kind = "io", code = "E", message = "m", cause = neap.fault.new { kind = "closed" },
     }
@@ -147,7 +147,7 @@ describe("a value that cannot go to a thread", function()
     assert.are.equal("neap.thread.call: " .. sentence, fault.message)
   end
 
-  it("is refused with its place", run(function()
+  it("is refused with its place (H2)", run(function()
     local deep = print
     for _ = 1, 20 do deep = { x = deep } end
     local co = coroutine.create(print)
@@ -177,7 +177,7 @@ describe("a value that cannot go to a thread", function()
     assert.is_truthy(fault.message:find "argument 1[%[.][1a][^ ]*%.f: cannot copy a function")
   end))
 
-  it("is refused as a result as well", run(function()
+  it("is refused as a result as well (H2)", run(function()
     local fault = raises("invalid", neap.thread.call, function()
       return 1, { a = { b = print } }
     end)
