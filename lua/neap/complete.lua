@@ -287,15 +287,20 @@ local function new_slots(in_order)
   return queue, start, no_more
 end
 
-local function left_in(slots)
+--- What failed in the slot whose turn it was, if any, and in those behind it.
+local function left_in(slots, slot)
   local outs = {}
-  for i = 1, #slots do outs[i] = slots:try_get().out or { true } end
+  while slot do
+    if slot.out then outs[#outs + 1] = slot.out end
+    slot = slots:try_get()
+  end
   return failures_of(outs)
 end
 
 local function imap(pull, fn, limit, in_order, put)
   local room = core.semaphore(limit)
   local slots, start, no_more = new_slots(in_order)
+  local turn -- the slot that is waited for
   local ok, err = pcall(core.keep_scope, function(s)
     s:spawn(function()
       local fine, why = pcall(feed, s, pull, room, start, fn)
@@ -304,15 +309,17 @@ local function imap(pull, fn, limit, in_order, put)
       if stopped then error(why, 0) end
     end)
     for slot in slots:iter() do
+      turn = slot
       slot.ready:wait()
       local out = slot.out
+      turn = nil
       if not out[1] then error(out[2], 0) end
       put(table.unpack(out, 2, out.n))
       room:release()
     end
   end)
   if ok then return end
-  tell(left_in(slots), { err })
+  tell(left_in(slots, turn or slots:try_get()), { err })
   error(err, 0)
 end
 

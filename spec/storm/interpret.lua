@@ -346,7 +346,7 @@ function ops.deadline(ctx, st)
   if #list == 0 then return end
   local sc = pick(list, st.k)
   if sc.deadline == now then return end -- this very instant: who is first?
-  if sc.deadline and sc.deadline < now then sc.cancelled = true end
+  if sc.deadline and sc.deadline < now then sc.cancelled, sc.expired = true, true end
   sc.handle.deadline = neap.now() + st.n
   sc.deadline = now + st.n * 1000000000
 end
