@@ -312,7 +312,8 @@ describe("a generator that nobody knows any more", function()
     local before = many(10000)
     many(10000)
     local after = many(10000)
-    assert.is_true(after < before + 200, ("%.0f KB more"):format(after - before))
+    -- A table that has doubled is no leak; 20000 generators are megabytes.
+    assert.is_true(after < before + 1000, ("%.0f KB more"):format(after - before))
     assert.is_true(closed > 35000)
   end))
 
