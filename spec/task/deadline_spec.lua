@@ -407,6 +407,30 @@ describe("scope.deadline", function()
   end))
 end)
 
+describe("the message of a timeout", function()
+  local function limit_of(err) return err.message:match "^timeout after (%S+) s" end
+
+  it("has the limit as it was meant, though the clock went on meanwhile", run(function()
+    local LATE <const> = 2e-6 -- between neap.now() and the call, on a real clock
+    for _, seconds in ipairs { 0.01, 0.025, 0.125, 3, 60 } do
+      local err = raises("timeout", neap.timeout_at, neap.now() + seconds - LATE, neap.sleep, 100)
+      assert.are.equal(("%.14g"):format(seconds), limit_of(err))
+      err = raises("timeout", neap.scope, function(s)
+        s.deadline = neap.now() + seconds - LATE
+        neap.sleep(100)
+      end)
+      assert.are.equal(("%.14g"):format(seconds), limit_of(err))
+    end
+  end))
+
+  it("has whole milliseconds of a long limit, and zero of one gone by", run(function()
+    local err = raises("timeout", neap.timeout_at, neap.now() + 3600.25, neap.sleep, 5000)
+    assert.are.equal("3600.25", limit_of(err))
+    err = raises("timeout", neap.timeout_at, neap.now() - 5, neap.sleep, 5000)
+    assert.are.equal("0", limit_of(err))
+  end))
+end)
+
 describe("neap.is_timeout", function()
   it("is true for the kinds of timeouts (D9)", function()
     for _, kind in ipairs { "timeout", "query_timeout", "pool_timeout" } do

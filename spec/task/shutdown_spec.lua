@@ -340,6 +340,14 @@ describe("neap.at_exit", function()
     neap.run(function() end)
   end)
 
+  it("of which there are very many are all called (R4)", function()
+    local n, reports = 0, 0
+    neap.run({ on_error = function() reports = reports + 1 end, clock = "virtual" }, function()
+      for _ = 1, 12000 do neap.at_exit(function() n = n + 1 end) end
+    end)
+    assert.are.same({ 12000, 0 }, { n, reports })
+  end)
+
   it("refuses what cannot be called (R4)", function()
     for _, bad in ipairs { 5, "x", {} } do assert.is_false((pcall(neap.at_exit, bad))) end
     assert.is_false((pcall(neap.at_exit)))
