@@ -21,6 +21,7 @@ local neap = {
   is_timeout = core.fault.is_timeout,
   run = run.run,
   at_exit = run.at_exit,
+  runner = run.runner,
   coroutine = require "neap.coroutine",
   thread = { call = core.thread_call, limit = core.thread_limit },
   wrap = require "neap.wrap",

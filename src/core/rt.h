@@ -142,7 +142,7 @@ struct rt {
   lua_Integer closer_seq;
   int r_ctx; /* task-locals of each slot; 0: there are none yet */
   struct testkit *kit; /* NULL until neap.test is used */
-  unsigned char running, stuck, shutting;
+  unsigned char running, paused, stuck, shutting;
   unsigned char seeing, hooked; /* see.c: who watches, 0 is nobody */
   unsigned char signals, signal_on; /* those that are ours: bits */
   unsigned char signal_got, signal_seen, signal_last, signal_n,

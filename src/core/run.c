@@ -94,11 +94,11 @@ static int l_give_up(lua_State *L) {
 static void turn_until_done(lua_State *L, rt *r, task *root) {
   neap_loop *l = &r->loop;
 
-  while (root->state < TASK_DONE && !l->stop) {
+  while (root->state < TASK_DONE && !l->stop && !r->paused) {
     if (unlikely(r->dump_asked)) dump_print(L, r);
     if (r->guest != NULL) guest_turn(L, r);
     loop_drain(l);
-    if (root->state >= TASK_DONE || l->stop) break;
+    if (root->state >= TASK_DONE || l->stop || r->paused) break;
     if (r->guest != NULL) guest_turn(L, r);
     if (likely(r->seeing == 0) ? loop_poll(l) : see_poll(r)) continue;
     if (!stuck(L, r)) {
@@ -108,28 +108,65 @@ static void turn_until_done(lua_State *L, rt *r, task *root) {
   }
 }
 
-/* core.loop(fn, ...): run fn as the root task. Returns the handle's outcome as
-** status string and values: "done", ... | "failed", err | "gone". */
-static int l_loop(lua_State *L) {
+static void forget_signals(rt *r) {
+  r->stuck = STUCK_NO;
+  r->signal_got = r->signal_seen = r->signal_n = 0;
+}
+
+/* core.loop_begin(fn, ...): fn as the root task; its handle. Nothing runs. */
+static int l_loop_begin(lua_State *L) {
   rt *r = rt_of(L);
-  task *root;
-  int status;
 
   lx_check_callable(L, 1);
   if (r->running || task_of(L) != NULL)
     return luaL_error(L, "neap.run: already running: just call the function");
-  r->stuck = r->shutting = 0;
-  r->signal_got = r->signal_seen = r->signal_n = 0;
+  forget_signals(r);
+  r->shutting = SHUT_NO;
   r->main_task = NULL;
   r->loop.stop = 0;
-  r->from = L;
   memset(&r->root, 0, sizeof r->root);
   memset(&r->ground, 0, sizeof r->ground);
   scope_init(&r->root, r, NULL, NULL, SCOPE_RUN);
   scope_init(&r->ground, r, NULL, NULL, SCOPE_GROUND);
-  root = task_spawn(L, r, &r->root, lua_gettop(L) - 1); /* 1 */
+  task_spawn(L, r, &r->root, lua_gettop(L) - 1);
   r->running = 1;
+  return 1;
+}
+
+/* core.loop_turn(root): until it has ended, has called core.pause(), or must be
+** given up. Returns whether it has only paused. */
+static int l_loop_turn(lua_State *L) {
+  rt *r = rt_of(L);
+  task *root = task_check(L, 1);
+
+  r->from = L;
+  r->paused = 0;
   turn_until_done(L, r, root);
+  lua_pushboolean(L, r->paused);
+  r->paused = 0;
+  return 1;
+}
+
+/* core.pause(): leave the loop when this turn is over; all stays as it is. */
+static int l_pause(lua_State *L) {
+  rt_of(L)->paused = 1;
+  return 0;
+}
+
+/* core.forget_signals(): what has come, and a deadlock, were for another. */
+static int l_forget_signals(lua_State *L) {
+  forget_signals(rt_of(L));
+  return 0;
+}
+
+/* core.loop_end(root): what is left is given up. Returns the outcome as status
+** string and values: "done", ... | "failed", err | "gone". */
+static int l_loop_end(lua_State *L) {
+  rt *r = rt_of(L);
+  task *root = task_check(L, 1);
+  int status;
+
+  r->from = L;
   if (r->guest != NULL) guest_last_turn(L, r);
   r->shutting = SHUT_CLOSED;
   if (r->live > 0) {
@@ -327,7 +364,11 @@ static int l_running(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-    {"loop", l_loop},
+    {"loop_begin", l_loop_begin},
+    {"loop_turn", l_loop_turn},
+    {"loop_end", l_loop_end},
+    {"pause", l_pause},
+    {"forget_signals", l_forget_signals},
     {"wait_background", l_wait_background},
     {"cancel_background", l_cancel_background},
     {"close_background", l_close_background},

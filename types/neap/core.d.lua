@@ -44,6 +44,25 @@ local neap = {}
 ---@overload fun(main: fun(...): ..., ...): ...
 function neap.run(opts, main, ...) end
 
+--- A run in several calls.
+---@class neap.Runner
+local Runner = {}
+
+--- Run `main(...)` as `neap.run` does; background tasks stand still until the
+--- next call. Raises `closed` after the end.
+---@param main fun(...): ...
+---@param ... any
+---@return any ...
+function Runner:run(main, ...) end
+
+--- The end, as that of `neap.run`. Once more does nothing.
+function Runner:close() end
+
+--- Several calls on one loop. Takes the options of `neap.run` but `trace`.
+---@param opts? neap.RunOptions
+---@return neap.Runner
+function neap.runner(opts) end
+
 --- Call `fn` in the shutdown of this run, or of the next one.
 ---@param fn fun()
 function neap.at_exit(fn) end
