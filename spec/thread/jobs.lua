@@ -64,6 +64,9 @@ end
 
 function Gate:__close()
   shell.remove(self.directory) -- first: opening it later would never end
+  -- Those who still stand there, abandoned ones too, may go: they may have
+  -- inherited the pipe for writing as well, and would never see its end.
+  self:open(100)
   self.file:close()
 end
 
