@@ -1,5 +1,8 @@
 local neap = require "neap"
 local run = require "spec.support.run"
+local shell = require "spec.support.shell"
+
+package.cpath = shell.build .. "/spec/capi/?.so;" .. package.cpath
 local stranger = require "stranger"
 
 --- The entries of a dump that have this field, with this value if one is given.
