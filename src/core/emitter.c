@@ -1,334 +1,271 @@
 /*
-** emitter.c -- see emitter.h: emitting, and waiting for an event.
+** emitter.c -- emitters made, drained and ended; see emitter.h.
 */
-#include <math.h>
-
 #include "core/emitter.h"
+
+#include <math.h>
+#include <string.h>
+
 #include "core/fault.h"
-#include "core/hook.h"
 #include "core/options.h"
 #include "core/park.h"
-#include "core/scope.h"
 #include "core/sync.h"
-#include "core/task.h"
 
-#define DEPTH_MAX 16 /* listeners started from within listeners */
+emitter *emitter_check(lua_State *L) {
+  return lx_check(L, rt_of(L), 1, CLASS_EMITTER);
+}
+
+emitter *emitter_check_alive(lua_State *L, const char *what) {
+  emitter *e = emitter_check(L);
+  if (unlikely(e->closed))
+    fault_error(L, "closed", "%s: the emitter is closed", what);
+  return e;
+}
+
+void emitter_check_name(lua_State *L, int idx) {
+  int type = lua_type(L, idx);
+
+  if (likely(type == LUA_TSTRING)) return;
+  luaL_argcheck(L, type > LUA_TNIL, idx, "an event needs a name");
+  luaL_argcheck(L, type != LUA_TNUMBER || !isnan(lua_tonumber(L, idx)), idx,
+                "NaN cannot name an event");
+}
 
 /* --- making --- */
 
-static int l_emitter_new(lua_State *L) {
-  static const char *const names[] = {"max_listeners", "errors", NULL};
-  static const char *const modes[] = {"raise", "collect", "report", NULL};
-  double max = 10;
-  int errors = ERRORS_RAISE;
-  emitter *e;
+static void check_delimiter(lua_State *L) {
+  size_t n;
+  const char *p;
 
-  if (!lua_isnoneornil(L, 1)) {
+  if (lua_getfield(L, 1, "delimiter") == LUA_TNIL) return;
+  p = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &n) : NULL;
+  if (p == NULL || n == 0 || memchr(p, '*', n) != NULL)
+    fault_error(L, "invalid", "neap.emitter: option 'delimiter' must be a "
+                              "string that is not empty and has no '*'");
+}
+
+static int wildcard_option(lua_State *L) {
+  int v;
+
+  if (lua_getfield(L, 1, "wildcard") != LUA_TNIL && !lua_isboolean(L, -1))
+    fault_error(L, "invalid", "neap.emitter: option 'wildcard' must be a "
+                              "boolean, got a %s", luaL_typename(L, -1));
+  v = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+/* A whole number from `least` on, or math.huge, which is 0. */
+static unsigned whole(lua_State *L, const char *name, double least,
+                      unsigned absent) {
+  double v;
+
+  if (lua_getfield(L, 1, name) == LUA_TNIL) return lua_pop(L, 1), absent;
+  lua_pop(L, 1);
+  v = options_number(L, 1, "neap.emitter", name, least);
+  if (v < least || v != floor(v))
+    fault_error(L, "invalid", "neap.emitter: option '%s' must be a whole "
+                              "number from %d on, or math.huge", name,
+                (int)least);
+  return v > 1e9 ? 0 : (unsigned)v;
+}
+
+static int l_emitter_new(lua_State *L) {
+  static const char *const names[] = {"max_listeners", "errors",  "wildcard",
+                                      "delimiter", "concurrency", "backlog",
+                                      "overflow", NULL};
+  static const char *const modes[] = {"raise", "collect", "report", NULL};
+  static const char *const overflows[] = {"error", "drop_oldest", NULL};
+  emitter *e, given = {.max_listeners = 10, .errors = ERRORS_RAISE};
+  unsigned backlog = 16384;
+  int drop = 0;
+
+  lua_settop(L, 1);
+  if (!lua_isnil(L, 1)) {
     luaL_checktype(L, 1, LUA_TTABLE);
     options_check(L, 1, "neap.emitter", names);
-    max = options_number(L, 1, "neap.emitter", "max_listeners", 10);
-    errors = options_choice(L, 1, "neap.emitter", "errors", modes, 0);
+    given.max_listeners = whole(L, "max_listeners", 0, 10);
+    given.errors = (unsigned char)options_choice(L, 1, "neap.emitter", "errors",
+                                                 modes, ERRORS_RAISE);
+    given.wildcard = wildcard_option(L) != 0;
+    given.cap = whole(L, "concurrency", 1, 0);
+    backlog = whole(L, "backlog", 1, backlog);
+    drop = options_choice(L, 1, "neap.emitter", "overflow", overflows, 0);
+    check_delimiter(L);
+  } else
+    lua_pushnil(L);
+  if (lua_isnil(L, 2)) { /* the delimiter */
+    lua_pushliteral(L, ".");
+    lua_replace(L, 2);
   }
-  e = lx_new(L, rt_of(L), CLASS_EMITTER, sizeof *e, 1);
-  e->max_listeners = max > 1e9 ? 0 : (unsigned)max;
-  e->errors = (unsigned char)errors;
+  e = lx_new(L, rt_of(L), CLASS_EMITTER, sizeof *e, EM_VALUES); /* 3 */
+  *e = given;
+  list_init(&e->drainers);
   lua_newtable(L);
-  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, 3, EM_EVENTS);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, 3, EM_DELIMITER);
+  lua_createtable(L, 0, 4);
+  if (backlog != 0)
+    lua_pushinteger(L, backlog);
+  else
+    lua_pushnumber(L, HUGE_VAL);
+  lua_setfield(L, -2, "backlog");
+  lua_pushboolean(L, drop);
+  lua_setfield(L, -2, "drop_oldest");
+  lua_setiuservalue(L, 3, EM_LUA);
   lx_ref(L, rt_of(L)->r_emitters);
-  lua_pushvalue(L, -2);
+  lua_pushvalue(L, 3);
   lua_pushboolean(L, 1);
   lua_rawset(L, -3);
-  lua_pop(L, 1);
+  lua_settop(L, 3);
   return 1;
 }
 
-/* --- emitting ---
-** Stack of emit while it waits: 1 emitter, 2 the scope, 3 handles of the
-** listeners that ended otherwise than well or not yet (to collect outcomes:
-** of all), 4 their number run. */
+/* core.emitter_state(emitter): the table of lua/neap/emitter.lua; and whether
+** the emitter is closed. */
+static int l_state(lua_State *L) {
+  const emitter *e = emitter_check(L);
 
-/* Push the error of the i-th handle and the handle; 0 if it did not fail. */
-static int push_failure(lua_State *L, rt *r, lua_Integer i) {
-  task *c;
-
-  lua_rawgeti(L, 3, i);
-  c = lx_test(L, r, -1, CLASS_TASK);
-  if (c == NULL || c->state != TASK_FAILED) return lua_pop(L, 1), 0;
-  lua_getiuservalue(L, -1, 1);
-  lua_insert(L, -2);
-  return 1;
-}
-
-/* Report all failures, or all after the first, which is left in slot 5. */
-static void report_failures(lua_State *L, rt *r, const char *what) {
-  lua_Integer i, n = luaL_len(L, 3);
-
-  for (i = 1; i <= n; i++) {
-    if (!push_failure(L, r, i)) continue;
-    if (lua_gettop(L) == 6) { /* the first */
-      lua_pop(L, 1);
-      continue;
-    }
-    if (lua_isnil(L, 5) || !lua_rawequal(L, 5, -2)) {
-      if (!lua_isnil(L, 5)) fault_attach(L, r, 5, -2);
-      hook_report_of(L, r, what, -2, -1);
-    }
-    lua_pop(L, 2);
-  }
-}
-
-/* The number and {n=, {ok=true, value=} or {ok=false, err=}, ...}. */
-static int collect_outcomes(lua_State *L) {
-  lua_Integer i, n = luaL_len(L, 3);
-
-  lua_createtable(L, (int)n, 1);
-  for (i = 1; i <= n; i++) {
-    lua_rawgeti(L, 3, i);
-    task_push_settled(L, 6);
-    lua_rawseti(L, 5, i);
-    lua_settop(L, 5);
-  }
-  lua_pushinteger(L, n);
-  lua_setfield(L, 5, "n");
+  lua_getiuservalue(L, 1, EM_LUA);
+  lua_pushboolean(L, e->closed);
   return 2;
 }
 
-static int finish_emit(lua_State *L, emitter *e, task *t, scope *s) {
-  rt *r = s->r;
+/* --- draining --- */
 
-  e->running--;
-  if (scope_close(L, t, s)) { /* cancelled; failures are heard all the same */
-    lua_replace(L, 4);
-    lua_settop(L, 4);
-    lua_pushnil(L);
-    report_failures(L, r, "listener");
-    lua_pushvalue(L, 4);
-    return lua_error(L);
-  }
-  lua_settop(L, 4);
-  if (e->errors == ERRORS_COLLECT) return collect_outcomes(L);
-  if (luaL_len(L, 3) == 0) return 1;
-  if (e->errors == ERRORS_REPORT) {
-    lua_pushnil(L);
-    report_failures(L, r, "listener");
-    lua_settop(L, 4);
-    return 1;
-  }
-  report_failures(L, r, "secondary");
-  return lua_gettop(L) == 4 ? 1 : lua_error(L);
+/* What an earlier run has given up is not waited for. */
+static void of_this_run(emitter *e, const rt *r) {
+  if (e->run == r->runs) return;
+  e->run = r->runs;
+  e->busy = 0;
 }
 
-static int k_emit(lua_State *L, int status, lua_KContext ctx) {
-  (void)status;
+void emitter_begin(emitter *e, rt *r) {
+  of_this_run(e, r);
+  e->busy++;
+}
+
+void emitter_end(emitter *e) {
+  if (e->busy > 0 && --e->busy == 0) sync_wake_all(&e->drainers, 0);
+}
+
+/* core.emitter_begin(emitter), core.emitter_end(emitter): emit_soon. */
+static int l_begin(lua_State *L) {
+  emitter_begin(emitter_check(L), rt_of(L));
+  return 0;
+}
+
+static int l_end(lua_State *L) {
+  emitter_end(emitter_check(L));
+  return 0;
+}
+
+/* Does t stand inside an emit of e? */
+static int is_inside(const task *t, const emitter *e) {
+  const scope *s;
+
+  for (s = t->current; s != NULL; s = s->parent)
+    if (emit_is_of(s, e)) return 1;
+  return 0;
+}
+
+static const neap_op op_drain = {"emitter:drain", park_abort_listed};
+
+static int k_drain(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
-  return finish_emit(L, lua_touserdata(L, 1), task_of(L),
-                     lua_touserdata(L, 2));
+  lua_pushboolean(L, status != NEAP_ETIMEDOUT);
+  return 1;
 }
 
-/* Ask the filter on top with the arguments first..last: 0 no, 1 yes, or
-** NEAP_EINVAL with its error. Pops the filter. */
-static int ask(lua_State *L, int first, int last) {
-  int i, yes;
-
-  if (lua_isnil(L, -1)) return lua_pop(L, 1), 1;
-  for (i = first; i <= last; i++) lua_pushvalue(L, i);
-  if (lua_pcall(L, last - first + 1, 1, 0) != LUA_OK) return NEAP_EINVAL;
-  yes = lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return yes;
-}
-
-/* Hand the arguments first..last to those who wait_for this event. A filter
-** is the user's code: it may close the emitter, or cancel who waits. */
-static void wake_waiters(lua_State *L, emitter *e, record *rec, int first,
-                         int last) {
-  int i, count = last - first + 1;
-  node *n;
-
-  luaL_checkstack(L, 2 * count + 8, NULL);
-  while ((n = list_shift(&rec->waiters)) != NULL) list_append(&rec->asked, n);
-  while ((n = list_first(&rec->asked)) != NULL) {
-    neap_wait *w = wait_of(n);
-    lua_State *G = park_state(w);
-    int rc;
-
-    lua_pushvalue(G, 3); /* its filter, or nil */
-    lua_xmove(G, L, 1);
-    rc = ask(L, first, last);
-    if (list_first(&rec->asked) != n) { /* it does not wait any more */
-      if (rc < 0) lua_pop(L, 1);
-      continue;
-    }
-    if (rc == 0) {
-      node_remove(n);
-      list_append(&rec->waiters, n);
-      continue;
-    }
-    if (rc > 0) {
-      if (!lua_checkstack(G, count + 1)) luaL_error(L, "not enough memory");
-      for (i = first; i <= last; i++) lua_pushvalue(L, i);
-    }
-    lua_xmove(L, G, rc > 0 ? count : 1); /* or its error, which is its own */
-    node_remove(n);
-    park_wake_with(w, rc > 0 ? 0 : rc, rc > 0 ? count : 1);
-  }
-  if (e->closed) sync_wake_all(&rec->waiters, NEAP_ECLOSED);
-}
-
-static int l_emitter_emit(lua_State *L) {
-  emitter *e = emitter_check_alive(L, "emitter:emit");
-  task *t;
-  rt *r;
-  scope *s;
-  record *rec;
-  int nargs = lua_gettop(L) - 2, base, j;
-  lua_Integer i, n, ran = 0, kept = 0;
-
-  emitter_check_name(L, 2);
-  luaL_argcheck(L, nargs <= VALUES_MAX, VALUES_MAX, "too many arguments");
-  t = park_enter(L, "emitter:emit");
-  r = t->owner->r;
-  luaL_checkstack(L, nargs + 16, NULL);
-  rec = emitter_push_record(L, 2);
-  if (rec == NULL) {
-    lua_pushinteger(L, 0);
-    if (e->errors != ERRORS_COLLECT) return park_finish(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushinteger(L, 0);
-    lua_setfield(L, -2, "n");
-    return park_finish(L, 2);
-  }
-  base = nargs + 3;                /* the record */
-  lua_getiuservalue(L, base, 1);   /* base + 1: the snapshot */
-  n = (lua_Integer)lua_rawlen(L, base + 1);
-  if (!record_idle(rec)) {
-    wake_waiters(L, e, rec, 3, base - 1);
-    lua_pushvalue(L, base);
-    emitter_drop_record_if_idle(L, 2, rec);
-    lua_pop(L, 1);
-  }
-  s = lx_new(L, r, CLASS_SCOPE, sizeof *s, 2); /* base + 2 */
-  scope_anchor(L, t);
-  lua_newtable(L);                             /* base + 3 */
-  scope_init(s, r, t->current, t, SCOPE_KEEP);
-  t->current = s;
-  e->running++;
-  for (i = 1; i <= n; i++) {
-    task *c;
-    listener *l;
-    lua_rawgeti(L, base + 1, i);
-    l = lua_touserdata(L, -1);
-    if (l->removed) {
-      lua_pop(L, 1);
-      continue;
-    }
-    if (l->left > 0 && --l->left == 0) emitter_remove(L, 2, l, 0);
-    lua_getiuservalue(L, -1, 1);
-    lua_remove(L, -2);
-    for (j = 3; j < base; j++) lua_pushvalue(L, j);
-    c = r->depth >= DEPTH_MAX ? task_spawn(L, r, s, nargs)
-                             : task_begin(L, r, s, nargs);
-    if (c->state == TASK_DONE && e->errors != ERRORS_COLLECT)
-      lua_pop(L, 1);
-    else
-      lua_rawseti(L, base + 3, ++kept);
-    ran++;
-  }
-  lua_pushinteger(L, ran);  /* base + 4 */
-  lua_rotate(L, 2, 3);      /* scope, handles, count come to 2, 3, 4 */
-  lua_settop(L, 4);
-  if (scope_must_join(L, t, s)) return park(L, t, &t->wait, &op_join, k_emit);
-  return park_finish(L, finish_emit(L, e, t, s));
-}
-
-/* --- waiting for an event --- */
-
-static const neap_op op_wait_for;
-
-static int k_wait_for(lua_State *L, int status, lua_KContext ctx) {
-  (void)ctx;
-  if (status == NEAP_ETIMEDOUT) {
-    luaL_tolstring(L, 2, NULL);
-    return fault_error(L, "timeout", "timeout in emitter:wait_for '%s'",
-                       lua_tostring(L, -1));
-  }
-  if (status == NEAP_ECLOSED)
-    return fault_error(L, "closed",
-                       "emitter:wait_for: the emitter was closed");
-  if (status == NEAP_EINVAL) return lua_error(L); /* from the filter */
-  return lua_gettop(L) - 4;
-}
-
-static int l_emitter_wait_for(lua_State *L) {
-  static const char *const names[] = {"filter", "timeout", NULL};
-  task *t;
-  neap_loop *l;
-  record *rec;
+static int l_emitter_drain(lua_State *L) {
+  static const char *const names[] = {"timeout", NULL};
+  emitter *e = emitter_check(L);
   double s = HUGE_VAL;
+  neap_loop *l;
+  task *t;
 
-  emitter_check_alive(L, "emitter:wait_for");
-  emitter_check_name(L, 2);
-  lua_settop(L, 3);
-  if (!lua_isnil(L, 3)) {
-    luaL_checktype(L, 3, LUA_TTABLE);
-    options_check(L, 3, "emitter:wait_for", names);
-    s = options_number(L, 3, "emitter:wait_for", "timeout", HUGE_VAL);
-    lua_getfield(L, 3, "filter");
-    if (!lua_isnil(L, -1) && !lx_callable(L, -1))
-      return fault_error(L, "invalid",
-                         "emitter:wait_for: option 'filter' must be a "
-                         "function, got a %s", luaL_typename(L, -1));
-    lua_replace(L, 3);
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TTABLE);
+    options_check(L, 2, "emitter:drain", names);
+    s = options_number(L, 2, "emitter:drain", "timeout", HUGE_VAL);
   }
-  t = park_enter(L, "emitter:wait_for");
+  t = park_enter(L, "emitter:drain");
+  if (is_inside(t, e))
+    return fault_error(L, "deadlock", "emitter:drain: a listener of this "
+                                      "emitter would wait for its own end");
+  of_this_run(e, t->owner->r);
+  if (e->busy == 0) return lua_pushboolean(L, 1), park_finish(L, 1);
   l = &t->owner->r->loop;
-  rec = emitter_push_new_record(L, 2); /* 4: keeps the record alive */
   if (s < 9e9 &&
       loop_sleep(l, &t->timer, loop_after(l, (int64_t)ceil(s * 1e9))) < 0)
     return luaL_error(L, "not enough memory");
-  list_append(&rec->waiters, wait_node(&t->wait));
+  list_append(&e->drainers, wait_node(&t->wait));
   t->wait.flags = 0;
-  return park(L, t, &t->wait, &op_wait_for, k_wait_for);
+  return park(L, t, &t->wait, &op_drain, k_drain);
 }
-
-static const neap_op op_wait_for = {"emitter:wait_for", park_abort_listed};
 
 /* --- the end --- */
 
 static int l_emitter_close(lua_State *L) {
   emitter *e = emitter_check(L);
 
-  e->closed = 1;
   lua_settop(L, 1);
-  lua_getiuservalue(L, 1, 1);
+  lua_newtable(L); /* 2 */
+  e->closed = 1;
+  lua_getiuservalue(L, 1, EM_EVENTS); /* 3 */
   lua_pushnil(L);
-  while (lua_next(L, 2)) {
+  while (lua_next(L, 3)) {
     record *rec = lua_touserdata(L, -1);
     sync_wake_all(&rec->asked, NEAP_ECLOSED);
     sync_wake_all(&rec->waiters, NEAP_ECLOSED);
     lua_pop(L, 1);
   }
-  lua_newtable(L);
-  lua_setiuservalue(L, 1, 1);
-  e->records = 0;
+  lua_settop(L, 2);
+  lua_setiuservalue(L, 1, EM_EVENTS);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, EM_ANY);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, EM_CACHE);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, EM_TRIE);
+  e->records = e->live = e->patterns = e->cached = e->any = 0;
   return 0;
 }
 
-static const luaL_Reg methods[] = {{"emit", l_emitter_emit},
-                                   {"wait_for", l_emitter_wait_for},
+static const luaL_Reg methods[] = {{"drain", l_emitter_drain},
                                    {"close", l_emitter_close},
                                    {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"emitter", l_emitter_new}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"emitter", l_emitter_new},
+                                     {"emitter_state", l_state},
+                                     {"emitter_begin", l_begin},
+                                     {"emitter_end", l_end},
+                                     {NULL, NULL}};
 
 void emitter_open(lua_State *L, rt *r);
 
+/* The core's table is on top of the stack. */
 void emitter_open(lua_State *L, rt *r) {
+  int i;
+
   lx_class(L, r, CLASS_EMITTER, methods, NULL, NULL);
   lx_ref(L, r->r_class[CLASS_EMITTER]);
   lua_getfield(L, -1, "__index");
   lx_functions(L, r, listeners_methods);
+  lx_functions(L, r, waiting_methods);
+  lx_functions(L, r, emit_methods);
+  lx_functions(L, r, emit_sync_methods);
   lua_pop(L, 2);
   listeners_open(L, r);
   lx_functions(L, r, functions);
+  lx_functions(L, r, listeners_functions);
+  lx_functions(L, r, emit_functions);
+  lx_ref(L, r->r_spares); /* places: to fill them cannot fail */
+  for (i = 1; i <= SPARE_LAST; i++) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pop(L, 1);
 }

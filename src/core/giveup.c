@@ -78,6 +78,7 @@ void task_die(lua_State *from, task *t) {
   rt *r = t->owner->r;
   lua_State *L = r->slots[t->anchor].L;
 
+  if (t->flags & T_LIGHT) task_show(from, t);
   t->flags |= T_ENDING;
   if (lua_checkstack(L, 1) && lua_gettop(L) > 0)
     lua_xmove(L, from, 1);

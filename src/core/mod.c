@@ -58,7 +58,8 @@ static void new_tables(lua_State *L, rt *r) {
              {&r->r_dump, NULL},     {&r->r_closer, NULL},
              {&r->r_emitters, "k"}, {&r->r_see, NULL},
              {&r->r_born, "k"},      {&r->r_raised, "k"},
-             {&r->r_ids, "k"}};
+             {&r->r_ids, "k"},       {&r->r_limit, NULL},
+             {&r->r_spares, NULL}};
   size_t i;
 
   for (i = 0; i < countof(all); i++) {

@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "core/emitter.h"
 #include "core/fault.h"
 #include "core/scope.h"
 #include "core/select.h"
@@ -73,6 +74,11 @@ static const char *push_culprit(lua_State *L) {
 BASE_NORETURN static void refuse(lua_State *L, const char *what, int in_task) {
   const char *name;
 
+  if (emit_sync_push_listener(L))
+    fault_error(L, "not_in_task",
+                "%s: cannot wait inside a listener called by "
+                "emitter:emit_sync: the one from %s, of event '%s'", what,
+                lua_tostring(L, -2), lua_tostring(L, -1));
   if (lua_pushthread(L) || in_task || rt_of(L)->current == NULL) {
     lua_pop(L, 1);
     name = in_task ? push_culprit(L) : NULL;
@@ -125,7 +131,6 @@ static int k_cancelled(lua_State *L, int status, lua_KContext ctx) {
 static void cancelled_entry(lua_State *L, task *t) {
   rt *r = t->owner->r;
 
-  if (t->flags & T_INLINE) scope_raise(L, t);
   t->state = TASK_READY;
   if (t->swallows > SWALLOWED_MAX) {
     unsigned n = t->swallows - SWALLOWED_MAX - 1;
@@ -146,9 +151,6 @@ task *park_may_wait(lua_State *L, const char *what) {
 
   if (unlikely(t == NULL || !lua_isyieldable(L) || t->flags & T_BLOCKED))
     refuse(L, what, t != NULL);
-  if (unlikely(t->flags & T_INLINE))
-    fault_error(L, "not_in_task",
-                "%s: a listener called by emit_sync cannot wait", what);
   return t;
 }
 
@@ -258,7 +260,7 @@ int park_finish(lua_State *L, int nresults) {
   task *t = task_of(L);
 
   if (likely(--t->owner->r->loop.budget > 0)) return nresults;
-  if (t->flags & (T_INLINE | T_BLOCKED) || !lua_isyieldable(L))
+  if (t->flags & T_BLOCKED || !lua_isyieldable(L))
     return nresults;
   return park_yield(L, t, nresults);
 }

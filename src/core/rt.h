@@ -30,7 +30,7 @@ enum task_state {
 #define T_PACKED 4u      /* the result is a table with n */
 #define T_EMPTY 8u       /* no results */
 #define T_ABANDONED 16u  /* never resumed again */
-#define T_INLINE 32u     /* may not wait: emit_sync */
+#define T_LIGHT 32u      /* nobody has seen it: light.c */
 #define T_BLOCKED 64u    /* some call in the chain cannot be suspended */
 #define T_ENDING 128u    /* the body is over: no more children */
 
@@ -65,7 +65,8 @@ enum scope_kind {
   SCOPE_TASK,     /* the implicit scope of a task */
   SCOPE_PLAIN, SCOPE_TIMEOUT, SCOPE_MOVE_ON, SCOPE_SHIELD,
   SCOPE_BODY,     /* S4 */
-  SCOPE_KEEP      /* failures are kept by the children: settle, emit */
+  SCOPE_KEEP,     /* failures are kept by the children: settle */
+  SCOPE_EMIT      /* the same; the scope is an emission: emit.c */
 };
 
 /* ORDER SOURCES: names in scope.c */
@@ -102,6 +103,7 @@ struct scope {
       interrupted : 1, on_exit_cancel : 1, group : 1, sided : 1, waiting : 1,
       unwound : 1, /* the body ended by a cancellation */
       closers : 1, /* objects to close when the body has ended */
+      listeners : 1, /* to be removed when it has ended */
       cut : 1;     /* a cancellation from outside ended children early */
   list room; /* tasks that wait in a bounded spawn */
 };
@@ -115,6 +117,9 @@ enum lx_class {
 
 enum { SHUT_NO, SHUT_GRACE, SHUT_CLOSED }; /* rt.shutting */
 enum { SIGNALS = 3 }; /* SIGINT, SIGTERM and SIGUSR1 */
+/* Listeners started from within listeners; places in the table r_spares. */
+enum { DEPTH_MAX = 16, SPARE_EMISSION = 1, SPARE_TASK = DEPTH_MAX + 2,
+       SPARE_LAST = SPARE_TASK + DEPTH_MAX };
 
 typedef struct slot {
   lua_State *L;  /* NULL: an empty one */
@@ -132,13 +137,17 @@ struct rt {
   int r_box;          /* registry references */
   int r_anchor, r_threads, r_side, r_trace, r_suppressed, r_names, r_cancels,
       r_hook, r_dump, r_closer, r_emitters, /* r_emitters: all, weakly */
-      r_see, r_born, r_raised; /* see.c */
+      r_see, r_born, r_raised, /* see.c */
+      r_limit, r_spares; /* r_spares: of emissions and tasks, by depth */
   int r_ids;          /* numbers of objects that a dump has shown */
   const void *mt[CLASS_MAX]; /* metatables, for fast checks */
   int r_class[CLASS_MAX];
   slot *slots;        /* 1 .. slot_n; see task.c */
   unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
+  unsigned runs; /* how many have begun */
+  task *spare[DEPTH_MAX];               /* light.c; by depth */
+  struct emission *emissions[DEPTH_MAX + 1]; /* emit.c; by depth */
   lua_Integer closer_seq;
   int r_ctx; /* task-locals of each slot; 0: there are none yet */
   struct testkit *kit; /* NULL until neap.test is used */

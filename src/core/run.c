@@ -67,7 +67,7 @@ static void give_up(lua_State *L, rt *r, const task *root) {
     lx_ref(L, r->r_anchor);
     lua_rawgeti(L, -1, i);
     t = lx_test(L, r, -1, CLASS_TASK);
-    if (t != NULL && t != root &&
+    if (t != NULL && t->L != NULL && t != root &&
         (t != r->main_task || r->stuck == STUCK_NO)) { /* else in the dump */
       lua_getfield(L, -1, "name");
       lua_pushfstring(L, "the task %s was given up%s%s",
@@ -130,6 +130,7 @@ static int l_loop_begin(lua_State *L) {
   scope_init(&r->ground, r, NULL, NULL, SCOPE_GROUND);
   task_spawn(L, r, &r->root, lua_gettop(L) - 1);
   r->running = 1;
+  r->runs++;
   return 1;
 }
 

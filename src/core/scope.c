@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "core/emitter.h"
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
@@ -12,9 +13,9 @@
 #include "core/task.h"
 
 /* Side table of a scope: side[scope] = {primary, others, cancellation,
-** reason, closers, set of others}. ORDER SIDE */
+** reason, closers, set of others, listeners}. ORDER SIDE */
 enum { SIDE_PRIMARY = 1, SIDE_OTHERS, SIDE_CANCEL, SIDE_REASON, SIDE_CLOSERS,
-       SIDE_SEEN };
+       SIDE_SEEN, SIDE_LISTENERS };
 
 /* ORDER SOURCES */
 static const char *const sources[] = {"explicit", "deadline", "sibling_failed",
@@ -92,7 +93,7 @@ static void drop_side(lua_State *L, scope *s) {
   int top = lua_gettop(L);
 
   if (!s->sided) return;
-  luaL_checkstack(L, 8, NULL);
+  luaL_checkstack(L, 20, NULL);
   s->sided = 0;
   lx_ref(L, s->r->r_side);      /* top + 1 */
   lua_rawgetp(L, top + 1, s);   /* top + 2 */
@@ -102,6 +103,12 @@ static void drop_side(lua_State *L, scope *s) {
     lua_pushvalue(L, top + 3);
     lua_pushboolean(L, 0); /* stale from now on */
     lua_rawset(L, top + 4);
+  }
+  lua_settop(L, top + 2);
+  if (s->listeners) {
+    s->listeners = 0;
+    lua_rawgeti(L, top + 2, SIDE_LISTENERS);
+    emitter_scope_ended(L);
   }
   lua_pushnil(L);
   lua_rawsetp(L, top + 1, s);
@@ -269,6 +276,7 @@ void scope_body_failed(lua_State *L, scope *s) {
 void scope_child_failed(lua_State *L, scope *s, task *child) {
   switch (s->kind) {
   case SCOPE_RUN:
+  case SCOPE_EMIT:
   case SCOPE_KEEP:
     lua_pop(L, 1); /* the task keeps it */
     return;
@@ -307,24 +315,38 @@ void scope_promise_kept(scope *s) {
 
 /* --- the end --- */
 
+/* Push the weak set in a field of the side table on top; made if needed. */
+static void push_set(lua_State *L, int field) {
+  if (lua_rawgeti(L, -1, field) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L); /* weak: the scope does not keep what is in it */
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, field);
+}
+
 void scope_add_closer(lua_State *L, scope *s, int idx) {
   idx = lua_absindex(L, idx);
   push_side(L, s);
-  if (lua_rawgeti(L, -1, SIDE_CLOSERS) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L); /* object -> order, weak: the scope does not keep it */
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -3, SIDE_CLOSERS);
-  }
+  push_set(L, SIDE_CLOSERS); /* object -> order */
   lua_pushvalue(L, idx);
   lua_pushinteger(L, ++s->r->closer_seq);
   lua_rawset(L, -3);
   lua_pop(L, 2);
   s->closers = 1;
+}
+
+void scope_add_listener(lua_State *L, scope *s, int idx) {
+  push_side(L, s);
+  push_set(L, SIDE_LISTENERS);
+  lua_pushvalue(L, idx);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  s->listeners = 1;
 }
 
 int scope_push_closers(lua_State *L, scope *s) {

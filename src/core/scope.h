@@ -89,6 +89,8 @@ void scope_dissolve(lua_State *L, scope *s, scope *heir);
 int scope_push_closers(lua_State *L, scope *s);
 /* The object at idx belongs to s, weakly. */
 void scope_add_closer(lua_State *L, scope *s, int idx);
+/* The listener at idx is removed when s has ended with all its children. */
+void scope_add_listener(lua_State *L, scope *s, int idx);
 
 /* End of s, all children gone: unlink it from the body's chain. Pushes the
 ** error to raise and returns 1, or returns 0. */

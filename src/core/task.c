@@ -119,6 +119,7 @@ task *task_of_slot(const rt *r, unsigned i) {
 }
 
 void task_push(lua_State *L, task *t) {
+  if (unlikely(t->flags & T_LIGHT)) task_show(L, t);
   lx_ref(L, t->owner->r->r_anchor);
   lua_rawgeti(L, -1, t->anchor);
   lua_remove(L, -2);
@@ -266,7 +267,7 @@ static int k_closed_after_error(lua_State *L, int status, lua_KContext ctx) {
   return closed(L, (task *)ctx, status, 1);
 }
 
-static int k_body(lua_State *L, int status, lua_KContext ctx) {
+int task_k_body(lua_State *L, int status, lua_KContext ctx) {
   task *t = (task *)ctx;
   int failed = status != LUA_OK && status != LUA_YIELD;
   lua_KFunction k = failed ? k_closed_after_error : k_closed;
@@ -282,8 +283,8 @@ static int k_body(lua_State *L, int status, lua_KContext ctx) {
 static int task_main(lua_State *L) {
   task *t = task_of(L);
   int status = lua_pcallk(L, lua_gettop(L) - FIRST, LUA_MULTRET, HANDLER,
-                          (lua_KContext)t, k_body);
-  return k_body(L, status, (lua_KContext)t);
+                          (lua_KContext)t, task_k_body);
+  return task_k_body(L, status, (lua_KContext)t);
 }
 
 /* Until a task begins, the stack of its coroutine is {task_main, handle,
@@ -345,7 +346,7 @@ static void step(rt *r, task *t, lua_State *from) {
     task_die(from, t);
 }
 
-static void resume(rt *r, task *t, lua_State *from) {
+void task_resume(rt *r, task *t, lua_State *from) {
   if (likely(r->seeing == 0))
     step(r, t, from);
   else
@@ -354,7 +355,7 @@ static void resume(rt *r, task *t, lua_State *from) {
 
 static void run_task(neap_loop *l, ready *item) {
   rt *r = rt_of_loop(l);
-  resume(r, (task *)(void *)item, r->from);
+  task_resume(r, (task *)(void *)item, r->from);
 }
 
 static void wake_sleeper(neap_loop *l, unsigned *pos) {
@@ -369,6 +370,31 @@ static void wake_sleeper(neap_loop *l, unsigned *pos) {
 }
 
 /* --- birth --- */
+
+task *task_new_spare(lua_State *L, rt *r) {
+  task *t = lua_newuserdatauv(L, sizeof *t, 2);
+  unsigned i;
+
+  memset(t, 0, sizeof *t);
+  lx_ref(L, r->r_class[CLASS_TASK]);
+  lua_setmetatable(L, -2);
+  if (r->slot_idle == 0) {
+    i = slot_new(L, r);
+    slot_give(r, &r->slot_idle, i);
+    r->idle_n++;
+  }
+  i = slot_take(r, &r->slot_idle);
+  r->idle_n--;
+  t->anchor = i;
+  t->kind = READY_TASK;
+  t->state = TASK_DONE;
+  *(task **)lua_getextraspace(r->slots[i].L) = t;
+  lx_ref(L, r->r_anchor);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, i); /* the place exists: cannot fail */
+  lua_pop(L, 1);
+  return t;
+}
 
 static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   int fn = lua_gettop(L) - nargs, ud = fn + nargs + 1;
@@ -430,7 +456,7 @@ task *task_spawn(lua_State *L, rt *r, scope *s, int nargs) {
 task *task_begin(lua_State *L, rt *r, scope *s, int nargs) {
   task *t = create(L, r, s, nargs);
   r->depth++;
-  resume(r, t, L);
+  task_resume(r, t, L);
   r->depth--;
   return t;
 }

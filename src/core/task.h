@@ -13,6 +13,10 @@ task *task_spawn(lua_State *L, rt *r, scope *s, int nargs);
 /* The same, but run it at once up to its first wait (emit). */
 task *task_begin(lua_State *L, rt *r, scope *s, int nargs);
 
+/* As task_begin. If the task ends well, without a wait and unseen, there is
+** nothing of it: NULL is returned and nothing is pushed (light.c). */
+task *task_call(lua_State *L, rt *r, scope *s, int nargs);
+
 void task_push(lua_State *L, task *t); /* handle of a task that has not ended */
 task *task_check(lua_State *L, int idx);
 
@@ -28,6 +32,15 @@ task *task_awaited_by(task *t);
 /* Those who wait for the end of t. */
 void task_joiner_add(task *t, neap_wait *w);
 void task_joiner_leave(task *t, neap_wait *w);
+
+/* For light.c. new_spare: push the handle of one that has a slot and a
+** coroutine, and no owner. resume: the only one. k_body: the body has ended;
+** stack: handle, r_anchor, message handler, results or one error. show: a light
+** task is one like any other from then on; raises nothing. */
+task *task_new_spare(lua_State *L, rt *r);
+void task_resume(rt *r, task *t, lua_State *from);
+int task_k_body(lua_State *L, int status, lua_KContext ctx);
+void task_show(lua_State *L, task *t);
 
 int task_cancel(task *t, int source); /* 1 if it had an effect, -1 no memory */
 
