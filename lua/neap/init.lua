@@ -49,6 +49,7 @@ neap.gen = require("neap.gen").new
 neap.stream = require("neap.stream").new
 neap.iter = require "neap.iter"
 neap.broadcast = require "neap.broadcast"
+require "neap.emitter"
 require "neap.queue"
 require "neap.start"
 require "neap.group"

@@ -312,11 +312,7 @@ static int emit(lua_State *L, emitter *e, const char *what, int errors,
   task *t;
   unsigned n;
 
-  emitter_check_name(L, 2);
-  if (unlikely(e->wildcard && emitter_is_pattern(L, e, 2)))
-    return fault_error(L, "invalid", "%s: the name of an event cannot be a "
-                                     "pattern, got '%s'", what,
-                       lua_tostring(L, 2));
+  emitter_check_event(L, e, what);
   if (unlikely(top > VALUES_MAX))
     return luaL_argerror(L, VALUES_MAX, "too many arguments");
   t = park_enter(L, what);
@@ -348,6 +344,37 @@ static int l_emitter_emit_serial(lua_State *L) {
   return emit(L, e, "emitter:emit_serial", e->errors, 1);
 }
 
+/* Returns at once: the policy is in lua/neap/emitter.lua. */
+static int l_emitter_emit_soon(lua_State *L) {
+  emitter *e = emitter_check_alive(L, "emitter:emit_soon");
+  rt *r = rt_of(L);
+
+  emitter_check_event(L, e, "emitter:emit_soon");
+  if (!r->running || r->shutting == SHUT_CLOSED)
+    return fault_error(L, r->running ? "closed" : "not_in_task",
+                       r->running
+                           ? "emitter:emit_soon: the run is shutting down"
+                           : "emitter:emit_soon: nothing runs; call it from a "
+                             "function run by neap.run");
+  lx_ref(L, r->r_limit);
+  lua_rawgeti(L, -1, 2);
+  lua_replace(L, -2);
+  lua_insert(L, 1);
+  lua_getiuservalue(L, 2, EM_LUA);
+  lua_insert(L, 3); /* fn emitter state name ... */
+  lua_call(L, lua_gettop(L) - 1, 0);
+  return 0;
+}
+
+/* core.set_emit_soon(fn): fn(emitter, state, name, ...). */
+static int l_set_emit_soon(lua_State *L) {
+  lx_check_callable(L, 1);
+  lx_ref(L, rt_of(L)->r_limit);
+  lua_pushvalue(L, 1);
+  lua_rawseti(L, -2, 2);
+  return 0;
+}
+
 /* core.emit_reported(emitter, name, ...): emit_soon, later. */
 static int l_emit_reported(lua_State *L) {
   emitter *e = emitter_check(L);
@@ -358,7 +385,9 @@ static int l_emit_reported(lua_State *L) {
 
 const luaL_Reg emit_methods[] = {{"emit", l_emitter_emit},
                                  {"emit_serial", l_emitter_emit_serial},
+                                 {"emit_soon", l_emitter_emit_soon},
                                  {NULL, NULL}};
 
 const luaL_Reg emit_functions[] = {{"emit_reported", l_emit_reported},
+                                   {"set_emit_soon", l_set_emit_soon},
                                    {NULL, NULL}};

@@ -40,7 +40,10 @@ static int call(lua_State *L, int base) {
   const listener *l = lua_touserdata(L, -1);
   int named = l->named, at = lua_gettop(L), handler = 0, i, status;
 
-  lua_getiuservalue(L, at, LI_FN);
+  if (lua_getiuservalue(L, at, LI_GIVEN) == LUA_TNIL) { /* limits need waits */
+    lua_pop(L, 1);
+    lua_getiuservalue(L, at, LI_FN);
+  }
   if (l->left > 0 && --((listener *)lua_touserdata(L, at))->left == 0)
     emitter_remove(L, at);
   if (task_of(L) != NULL) {
@@ -62,11 +65,7 @@ static int l_emitter_emit_sync(lua_State *L) {
   record *rec;
   unsigned i, n;
 
-  emitter_check_name(L, 2);
-  if (e->wildcard && emitter_is_pattern(L, e, 2))
-    return fault_error(L, "invalid", "emitter:emit_sync: the name of an event "
-                                     "cannot be a pattern, got '%s'",
-                       lua_tostring(L, 2));
+  emitter_check_event(L, e, "emitter:emit_sync");
   luaL_checkstack(L, top + 24, "too many arguments");
   rec = emitter_push_concerned(L, e, 2);
   n = rec ? rec->n : 0;

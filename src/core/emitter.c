@@ -31,6 +31,13 @@ void emitter_check_name(lua_State *L, int idx) {
                 "NaN cannot name an event");
 }
 
+void emitter_check_event(lua_State *L, emitter *e, const char *what) {
+  emitter_check_name(L, 2);
+  if (unlikely(e->wildcard && emitter_is_pattern(L, e, 2)))
+    fault_error(L, "invalid", "%s: the name of an event cannot be a pattern, "
+                              "got '%s'", what, lua_tostring(L, 2));
+}
+
 /* --- making --- */
 
 static void check_delimiter(lua_State *L) {
@@ -122,14 +129,11 @@ static int l_emitter_new(lua_State *L) {
   return 1;
 }
 
-/* core.emitter_state(emitter): the table of lua/neap/emitter.lua; and whether
-** the emitter is closed. */
+/* core.emitter_state(emitter): the table of lua/neap/emitter.lua. */
 static int l_state(lua_State *L) {
-  const emitter *e = emitter_check(L);
-
+  emitter_check(L);
   lua_getiuservalue(L, 1, EM_LUA);
-  lua_pushboolean(L, e->closed);
-  return 2;
+  return 1;
 }
 
 /* --- draining --- */
@@ -151,9 +155,11 @@ void emitter_end(emitter *e) {
 }
 
 /* core.emitter_begin(emitter), core.emitter_end(emitter): emit_soon. */
-static int l_begin(lua_State *L) {
-  emitter_begin(emitter_check(L), rt_of(L));
-  return 0;
+static int l_begin(lua_State *L) { /* -> number of the run */
+  rt *r = rt_of(L);
+  emitter_begin(emitter_check(L), r);
+  lua_pushinteger(L, r->runs);
+  return 1;
 }
 
 static int l_end(lua_State *L) {

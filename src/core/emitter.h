@@ -69,6 +69,8 @@ emitter *emitter_check(lua_State *L);
 emitter *emitter_check_alive(lua_State *L, const char *what);
 /* Event names are any values but nil and NaN. */
 void emitter_check_name(lua_State *L, int idx);
+/* What is emitted: a name at 2, and no pattern. */
+void emitter_check_event(lua_State *L, emitter *e, const char *what);
 
 /* What drain waits for begins, ends. */
 void emitter_begin(emitter *e, rt *r);
