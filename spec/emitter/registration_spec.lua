@@ -173,17 +173,3 @@ describe("neap.emitter", function()
     assert.is_nil(next(weak))
   end))
 end)
-
-describe("the option unique", function()
-  it("gives the handle that the function has already (E1)", run(function()
-    local em, calls = neap.emitter(), 0
-    local function count() calls = calls + 1 end
-    local first = em:on("x", count, { unique = true })
-    assert.are.equal(first, em:on("x", count, { unique = true }))
-    assert.are.equal(1, em:count "x")
-    em:emit "x"
-    assert.are.equal(1, calls)
-    assert.are_not.equal(first, em:on("x", count))
-    assert.are.equal(2, em:count "x")
-  end))
-end)
