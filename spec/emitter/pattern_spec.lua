@@ -73,7 +73,7 @@ describe("patterns", function()
     local em = neap.emitter { wildcard = true }
     local patterns = { "*", "**", "a.*", "a.**", "*.b", "**.b", "a.*.c", "a.**.c", "**.**", "*.**", "**.*",
       "a.**.*.c", "**.b.**", "*.*", "a.b", "" }
-    local hit = {}
+    local hit
     for _, pattern in ipairs(patterns) do em:on(pattern, function() hit[pattern] = true end) end
     for _, name in ipairs { "a", "b", "a.b", "a.b.c", "a.c", "a.b.b.c", "x.y.z", "", ".", "a.", ".b", "a..c",
       "b.b.b", "a.b.c.d.e" } do
@@ -97,7 +97,8 @@ describe("patterns", function()
     math.randomseed(17)
     for _ = 1, 200 do
       local em = neap.emitter { wildcard = true }
-      local patterns, handles, hit = {}, {}, {}
+      local patterns, handles = {}, {}
+      local hit
       for i = 1, 8 do
         local pattern = word(5, { "a", "b", "*", "**" })
         patterns[i] = pattern
