@@ -432,3 +432,138 @@ describe("cancelling an emit", function()
     assert.are.same({ 1, 1 }, { n, result })
   end))
 end)
+
+describe("a listener seen by others", function()
+  it("stands in the dump below its emit, waiting or not (R10)", run(function()
+    local em = neap.emitter()
+    local dumps = {}
+    em:on("x", function()
+      dumps[#dumps + 1] = neap.dump()
+      neap.sleep(1)
+      dumps[#dumps + 1] = neap.dump()
+    end)
+    em:emit "x"
+    for i = 1, 2 do
+      assert.is_truthy(dumps[i]:find("emit_spec.lua", 1, true), dumps[i])
+      assert.is_truthy(dumps[i]:find("emit", 1, true))
+    end
+    assert.are.equal(nil, neap.dump():find("emit_spec.lua:%d+.*sleep"))
+  end))
+
+  it("has its function's name, whenever it is asked for (T1)", run(function()
+    local em = neap.emitter()
+    local names = {}
+    local function tail() return names end
+    local line = debug.getinfo(1, "l").currentline + 1
+    em:on("x", function() names[#names + 1] = neap.current().name end)
+    em:on("x", function()
+      local function deep(n) if n == 0 then return neap.current().name end return (deep(n - 1)) end
+      names[#names + 1] = deep(150)
+      return tail()
+    end)
+    em:emit "x"
+    em:emit "x"
+    assert.is_truthy(names[1]:find("emit_spec.lua:" .. line, 1, true))
+    assert.is_truthy(names[2]:find("emit_spec.lua:" .. line + 1, 1, true))
+    assert.are.equal(names[1], names[3])
+  end))
+
+  it("is a task of its own in each call (M1)", run(function()
+    local em = neap.emitter()
+    local seen = {}
+    local caller = neap.current()
+    em:on("x", function(keep)
+      local me = neap.current()
+      assert.are_not.equal(caller, me)
+      assert.are.equal("running", me:status())
+      if keep then
+        for _, other in ipairs(seen) do assert.are_not.equal(other, me) end
+        seen[#seen + 1] = me
+      end
+      return #seen
+    end)
+    em:on("x", function() end)
+    for i = 1, 6 do em:emit("x", i % 2 == 0) end
+    assert.are.equal(3, #seen)
+    for i, task in ipairs(seen) do
+      assert.are.equal("done", task:status())
+      assert.are.equal(i, task:await())
+    end
+  end))
+
+  it("gives back locks, tells of them, and owns what it spawns (P3, T4)", run(function(reports)
+    local em, lock = neap.emitter(), neap.lock()
+    em:on("x", function() lock:acquire() end)
+    em:emit "x"
+    reports:take "lock"
+    local child
+    em:on("y", function() child = neap.spawn(neap.sleep, 5) end)
+    em:emit "y"
+    assert.are.equal("done", child:status())
+    em:on("z", function() child = neap.spawn(error, { kind = "child" }) end)
+    raises("child", em.emit, em, "z")
+  end))
+
+  it("has the task-locals of its emitter, and keeps its own (L1)", run(function()
+    local em = neap.emitter()
+    local got, note = journal()
+    em:on("x", function()
+      note(neap.ctx.get "k")
+      neap.ctx.set("k", "changed")
+    end)
+    neap.ctx.set("k", 1)
+    em:emit "x"
+    neap.ctx.set("k", 2)
+    em:emit "x"
+    assert.are.same({ 1, 2 }, got)
+    assert.are.equal(2, neap.ctx.get "k")
+  end))
+
+  it("that cancels the emit: the others are cancelled at their first wait (M6)", run(function()
+    local em = neap.emitter()
+    local got, note = journal()
+    neap.scope(function(s)
+      em:on("x", function() s:cancel() end)
+      em:on("x", function()
+        note "second"
+        neap.checkpoint()
+        note "not reached"
+      end)
+      em:emit "x"
+      note "not reached"
+    end)
+    assert.are.same({ "second" }, got)
+    em:emit "y"
+    neap.checkpoint()
+  end))
+
+  it("yields, and closes what it has open when it fails (T2)", run(function()
+    local em = neap.emitter()
+    local got, note = journal()
+    em:on("x", function()
+      local _ <close> = setmetatable({}, { __close = function() note "closed" end })
+      coroutine.yield()
+      note "on"
+      error { kind = "bad" }
+    end)
+    raises("bad", em.emit, em, "x")
+    em:off_all()
+    em:on("x", function()
+      local _ <close> = setmetatable({}, { __close = function() note "closed" end })
+      error { kind = "bad" }
+    end)
+    raises("bad", em.emit, em, "x")
+    assert.are.same({ "on", "closed", "closed" }, got)
+  end))
+
+  it("that overflows its stack is a failure like any other (M5)", run(function()
+    local em = neap.emitter()
+    local function forever(n) return 1 + forever(n + 1) end
+    em:on("x", forever)
+    local called
+    em:on("x", function() called = true end)
+    assert.is_false((pcall(em.emit, em, "x", 1)))
+    assert.is_true(called)
+    assert.is_false((pcall(em.emit, em, "x", 1)))
+  end))
+end)

@@ -220,7 +220,7 @@ static void call(lua_State *L, emission *m, int named, int hidden) {
   if (unlikely(named)) lua_pushvalue(L, 2);
   for (i = 3; i < base; i++) lua_pushvalue(L, i);
   if (unlikely(m->errors == ERRORS_COLLECT && !hidden)) {
-    c = m->s.r->depth >= DEPTH_MAX ? task_spawn(L, m->s.r, &m->s, nargs)
+    c = m->s.r->depth >= EMIT_DEPTH ? task_spawn(L, m->s.r, &m->s, nargs)
                                    : task_begin(L, m->s.r, &m->s, nargs);
     keep(L, m);
   } else {

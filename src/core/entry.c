@@ -17,7 +17,7 @@
 /* ORDER scope_kind */
 static const char *const kinds[] = {
     "run",           "background", "task",   "scope", "timeout",
-    "move_on_after", "shield",     "body",   "scope"};
+    "move_on_after", "shield",     "body",   "scope", "emit"};
 
 static void set_string(lua_State *L, const char *key, const char *value) {
   lua_pushstring(L, value);

@@ -8,7 +8,8 @@
 ** H2  Whoever gets the handle, waits, fails, owns a lock or a scope is shown:
 **     no light task any more.
 ** H3  For each depth of nested emits there is one at most. It keeps slot and
-**     coroutine; as long as it is spare its state is DONE and its L is NULL.
+**     coroutine; as long as it is spare its state is DONE, its L is NULL, and
+**     its coroutine is nobody's.
 **     The table r_spares keeps its handle, too, so that it outlives its end.
 */
 #include "core/context.h"
@@ -99,6 +100,9 @@ static task *take(lua_State *L, rt *r, int nargs) {
   t->swallows = 0;
   t->nargs = (unsigned short)(nargs + FN + 1);
   t->L = co;
+  *(task **)lua_getextraspace(co) = t;
+  r->slots[t->anchor].next = ++r->spawned;
+  r->slots[t->anchor].born = loop_ms(&r->loop);
   return t;
 }
 
@@ -117,7 +121,7 @@ task *task_call(lua_State *L, rt *r, scope *s, int nargs) {
   task *t;
   lua_State *co;
 
-  if (unlikely(r->depth >= DEPTH_MAX)) return task_spawn(L, r, s, nargs);
+  if (unlikely(r->depth >= EMIT_DEPTH)) return task_spawn(L, r, s, nargs);
   if (unlikely(r->seeing != 0)) return task_begin(L, r, s, nargs);
   t = take(L, r, nargs);
   co = t->L;
@@ -131,7 +135,6 @@ task *task_call(lua_State *L, rt *r, scope *s, int nargs) {
   list_append(&s->children, &t->sibling);
   s->live++;
   r->live++;
-  r->spawned++;
   r->depth++;
   task_resume(r, t, L);
   r->depth--;
@@ -144,5 +147,6 @@ task *task_call(lua_State *L, rt *r, scope *s, int nargs) {
   r->live--;
   if (unlikely(r->r_ctx != 0)) context_forget(L, r, t->anchor);
   t->L = NULL;
+  *(task **)lua_getextraspace(co) = NULL;
   return NULL;
 }

@@ -118,8 +118,8 @@ enum lx_class {
 enum { SHUT_NO, SHUT_GRACE, SHUT_CLOSED }; /* rt.shutting */
 enum { SIGNALS = 3 }; /* SIGINT, SIGTERM and SIGUSR1 */
 /* Listeners started from within listeners; places in the table r_spares. */
-enum { DEPTH_MAX = 16, SPARE_EMISSION = 1, SPARE_TASK = DEPTH_MAX + 2,
-       SPARE_LAST = SPARE_TASK + DEPTH_MAX };
+enum { EMIT_DEPTH = 16, SPARE_EMISSION = 1, SPARE_TASK = EMIT_DEPTH + 2,
+       SPARE_LAST = SPARE_TASK + EMIT_DEPTH };
 
 typedef struct slot {
   lua_State *L;  /* NULL: an empty one */
@@ -146,8 +146,8 @@ struct rt {
   unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   unsigned runs; /* how many have begun */
-  task *spare[DEPTH_MAX];               /* light.c; by depth */
-  struct emission *emissions[DEPTH_MAX + 1]; /* emit.c; by depth */
+  task *spare[EMIT_DEPTH];               /* light.c; by depth */
+  struct emission *emissions[EMIT_DEPTH + 1]; /* emit.c; by depth */
   lua_Integer closer_seq;
   int r_ctx; /* task-locals of each slot; 0: there are none yet */
   struct testkit *kit; /* NULL until neap.test is used */

@@ -388,7 +388,6 @@ task *task_new_spare(lua_State *L, rt *r) {
   t->anchor = i;
   t->kind = READY_TASK;
   t->state = TASK_DONE;
-  *(task **)lua_getextraspace(r->slots[i].L) = t;
   lx_ref(L, r->r_anchor);
   lua_pushvalue(L, -2);
   lua_rawseti(L, -2, i); /* the place exists: cannot fail */
