@@ -186,6 +186,19 @@ describe("the tables of options", function()
       end
     end)
   end
+
+  for _, name in ipairs { "neap.run", "neap.supervisor" } do -- they say what they know
+    it("have every option that " .. name .. " knows", function()
+      local listed = {}
+      for _, option in ipairs(options(TABLES[name], name)) do listed[option] = true end
+      local _, err = pcall(neap[name:match "%.(.*)$"], { [("?"):rep(20)] = 1 }, print)
+      local known = err.message:match "the options are (.*)$"
+      assert.is_truthy(known, err.message)
+      for option in known:gmatch "[%w_]+" do
+        assert.is_true(listed[option], "no row for the option " .. option)
+      end
+    end)
+  end
 end)
 
 describe("types/neap", function()

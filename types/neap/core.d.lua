@@ -33,6 +33,8 @@ local neap = {}
 ---@field signals? boolean|"raise"  true if absent
 ---@field pcall? "strict"     neap.pcall in place of Lua's
 ---@field coroutine? boolean  neap.coroutine in place of Lua's, true if absent
+---@field trace? string       a file for a timeline, as trace viewers read it
+---@field debug? boolean      keep tracebacks of spawns, report more; absent: NEAP_DEBUG=1
 
 --- Run `main(...)` as the root of a tree of tasks; return its values, or raise
 --- its error, when all that it started has ended. Raises kinds
