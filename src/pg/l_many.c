@@ -314,6 +314,54 @@ static int l_describe(lua_State *L) {
   return describe_go(L, q);
 }
 
+/* as(sql, text, bare, mode, array, entity or nil, ...): run `text`, which gives
+** what `sql` does and, unless bare, takes what it takes. */
+
+enum { AS_SQL = 2, AS_TEXT, AS_BARE, AS_MODE, AS_ARRAY, AS_ENTITY, AS_VALUES };
+
+static int as_go(lua_State *L, query *q) {
+  handle *h = lua_touserdata(L, 1);
+  size_t len;
+  const char *text = lua_tolstring(L, AS_TEXT, &len);
+  stmt *alias;
+
+  q->form = FORM_UNNAMED;
+  query_set_stmt(q, query_stmt(L, h, AS_SQL, q->what));
+  if (!q->stmt->described) return query_describe(L, h, q);
+  q->pool->guard = q;
+  alias = stmt_alias(q->stmt, text, len);
+  if (alias == NULL) return luaL_error(L, "not enough memory");
+  if (lua_toboolean(L, AS_BARE)) alias->nparams = 0;
+  query_set_stmt(q, alias);
+  stmt_unref(alias);
+  q->phase = PHASE_EXECUTE;
+  args_reset(&q->args);
+  args_add(L, &q->args, alias, AS_VALUES, q->nargs, q->what, 0);
+  q->pool->guard = NULL;
+  return query_send(L, h, q, k_query);
+}
+
+static int l_as(lua_State *L) {
+  handle *h = handle_check(L);
+  const char *what = "db:each";
+  query *q;
+
+  neap_enter(L, what);
+  handle_open(L, what);
+  query_reclaim(h->pool);
+  if (lua_gettop(L) < AS_ENTITY) lua_settop(L, AS_ENTITY);
+  luaL_checktype(L, AS_TEXT, LUA_TSTRING);
+  query_stmt(L, h, AS_SQL, what); /* may raise: not yet in as_go */
+  q = query_make(L, h, what);
+  q->mode = (unsigned char)lua_tointeger(L, AS_MODE);
+  q->shape = (unsigned char)lua_toboolean(L, AS_ARRAY);
+  q->entity = lua_istable(L, AS_ENTITY) ? AS_ENTITY : 0;
+  q->base = AS_ENTITY;
+  q->nargs = lua_gettop(L) - AS_ENTITY;
+  q->go = as_go;
+  return as_go(L, q);
+}
+
 /* type_name(oid) -> name of a built-in type, or nil */
 static int l_type_name(lua_State *L) {
   const pg_type *t = pg_type_of((pg_oid)luaL_checkinteger(L, 2));
@@ -326,5 +374,6 @@ static int l_type_name(lua_State *L) {
 const luaL_Reg many_methods[] = {{"exec_many", l_exec_many},
                                  {"_batch", l_batch},
                                  {"_describe", l_describe},
+                                 {"_as", l_as},
                                  {"_type_name", l_type_name},
                                  {NULL, NULL}};

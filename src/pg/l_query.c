@@ -250,7 +250,6 @@ int64_t query_affected(const PGresult *r) {
 
 /* The way there and back. */
 
-static int k_query(lua_State *L, int rc, lua_KContext ctx);
 static int setup(lua_State *L, query *q);
 
 int query_send(lua_State *L, handle *h, query *q, lua_KFunction k) {
@@ -340,7 +339,7 @@ int query_resume(lua_State *L, query *q, int rc) {
   return rc == RC_AGAIN ? again(L, q) : setup(L, q);
 }
 
-static int k_query(lua_State *L, int rc, lua_KContext ctx) {
+int k_query(lua_State *L, int rc, lua_KContext ctx) {
   query *q = container_of((neap_wait *)ctx, query, wait);
 
   query_reclaim(q->pool);

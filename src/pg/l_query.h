@@ -26,6 +26,8 @@ int query_form_of(const pool *p, const query *q);
 int query_describe(lua_State *L, handle *h, query *q);
 /* q is ready to be sent: send it and wait; k or the usual end. */
 int query_send(lua_State *L, handle *h, query *q, lua_KFunction k);
+/* The usual end: what q->mode says is returned. */
+int k_query(lua_State *L, int rc, lua_KContext ctx);
 /* RC_AGAIN and RC_SETUP, for a k of one's own. */
 int query_resume(lua_State *L, query *q, int rc);
 int64_t query_affected(const PGresult *r);

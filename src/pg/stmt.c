@@ -89,6 +89,35 @@ int stmt_learn(stmt *s, const PGresult *r) {
   return 0;
 }
 
+static void *copy_of(const void *data, size_t size) {
+  void *p = base_alloc(size + 1);
+
+  if (p != NULL) memcpy(p, data, size);
+  return p;
+}
+
+stmt *stmt_alias(const stmt *s, const char *sql, size_t len) {
+  stmt *a = stmt_new(sql, len);
+  const char *end = s->names;
+  int i;
+
+  if (a == NULL) return NULL;
+  for (i = 0; i < s->ncols; i++) end += strlen(end) + 1;
+  a->params = copy_of(s->params, (size_t)s->nparams * sizeof *s->params);
+  a->cols = copy_of(s->cols, (size_t)s->ncols * sizeof *s->cols);
+  a->names = copy_of(s->names, (size_t)(end - s->names));
+  if (a->params == NULL || a->cols == NULL || a->names == NULL) {
+    stmt_unref(a);
+    return NULL;
+  }
+  a->nparams = s->nparams;
+  a->ncols = s->ncols;
+  a->binary = s->binary;
+  a->described = 1;
+  a->info.flags = SQL_PLANNED; /* its session is the driver's business */
+  return a;
+}
+
 int stmt_differs(const stmt *s, const PGresult *r) {
   const char *name = s->names;
   int i, n = PQnfields(r);

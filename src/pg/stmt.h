@@ -58,6 +58,10 @@ stmt *stmt_new(const char *sql, size_t len); /* one ref; NULL: no memory */
 void stmt_ref(stmt *s);
 void stmt_unref(stmt *s);
 
+/* Another text that takes and gives what s does (DECLARE and FETCH of its
+** cursor), not to be kept: one ref; NULL: no memory. s is described. */
+stmt *stmt_alias(const stmt *s, const char *sql, size_t len);
+
 /* Take what Describe said. 0 or -ENOMEM (then the statement is as before). */
 int stmt_learn(stmt *s, const PGresult *r);
 /* Does the shape of r differ from what the statement was told to expect? */

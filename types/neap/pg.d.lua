@@ -578,6 +578,30 @@ function Queryable:exec_many(sql, list) end
 ---@return any[] results  with `n`; of exec the rows affected
 function Queryable:batch(fn) end
 
+---@class neap.pg.EachOptions
+---@field rows? "table"|"array"  by column name, or positional with n
+---@field entity? table          a metatable for each row
+---@field batch? integer         rows fetched at once, 1000
+
+---@class neap.pg.Each  for a generic `for`; `<close>` or `:close()` ends it
+---@field next fun(self): table?  a row, or nil at the end
+---@field close fun(self)
+---@overload fun(): table?
+
+--- The rows one after the other, in bounded memory: for results too large to
+--- hold. The steps wait, and raise what the server reports.
+---@param sql string
+---@param ... any
+---@return neap.pg.Each
+function Queryable:each(sql, ...) end
+
+--- As `each`, with options.
+---@param opts neap.pg.EachOptions
+---@param sql string
+---@param ... any
+---@return neap.pg.Each
+function Queryable:each_opts(opts, sql, ...) end
+
 ---@class neap.pg.CopyOptions
 ---@field format? "text"|"csv"|"binary"  items are strings in this format; nil: rows
 ---@field header? boolean         text, csv: a first line with the columns' names

@@ -299,6 +299,7 @@ for _, class in ipairs { core.db, core.conn, core.tx } do
 end
 
 require("neap.pg.copy").install(core.db, core.conn, core.tx)
+require("neap.pg.each").install(core.db, core.conn, core.tx)
 
 -- The end of a pool.
 
