@@ -117,6 +117,9 @@ local PROMISED <const> = {
     on_put]],
   broadcast = "put subscribe",
   subscription = "get iter close",
+  em = [[on once many prepend on_any off off_all emit emit_serial emit_sync
+    emit_soon wait_for iter count names listeners drain close]],
+  handle = "off",
   pipeline = "map filter take chunk merge zip debounce throttle totable",
 }
 
