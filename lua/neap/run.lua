@@ -6,14 +6,15 @@
 local core = require "neap.core"
 local options = require "neap.options"
 local co = require "neap.coroutine"
+local see = require "neap.see"
 
 local pcall <const> = pcall
 
 local OPTIONS = {
   on_error = "function", grace = options.range("number", 0),
   kill_after = options.range("number", 0),
-  shuffle = "integer", coroutine = "boolean", debug = "boolean",
-  trace = "string",
+  shuffle = "integer", coroutine = "boolean", debug = see.OPTIONS.debug,
+  trace = see.OPTIONS.trace, slow_ms = see.OPTIONS.slow_ms,
   pcall = function(v)
     if v ~= "strict" then return "must be \"strict\"" end
   end,
@@ -91,29 +92,12 @@ local function root(opts, main, ...)
   return task
 end
 
-local function open_trace(path)
-  local ok, why = core.see_trace(path)
-  if path == nil or ok then return end
-  core.configure("virtual", false)
-  core.fault.raise {
-    kind = "io", message = ("neap.run: option 'trace': cannot write '%s': %s")
-      :format(path, why),
-  }
-end
-
 local function configure(opts)
   core.configure("virtual", opts.clock == "virtual")
-  open_trace(opts.trace) -- first, for it may raise
+  see.start(opts) -- before the others, for it may raise
   core.configure("shuffle", opts.shuffle or 0)
   core.configure("on_error", opts.on_error)
   core.configure("signals", opts.signals ~= false)
-end
-
---- As the option says; without it, the environment.
-local function wants_debug(opts)
-  if opts.debug ~= nil then return opts.debug end
-  local env = os.getenv "NEAP_DEBUG"
-  return env ~= nil and env ~= "" and env ~= "0"
 end
 
 local function deadlock(dump)
@@ -126,7 +110,6 @@ end
 --- Put in place what the options ask for; returns what undoes it.
 local function enter(opts)
   configure(opts)
-  core.see_debug(wants_debug(opts))
   local pcall_was, xpcall_was = _G.pcall, _G.xpcall
   if opts.pcall == "strict" then
     _G.pcall, _G.xpcall = core.pcall, core.xpcall
@@ -135,10 +118,9 @@ local function enter(opts)
   return function()
     if opts.coroutine ~= false then co.uninstall() end
     _G.pcall, _G.xpcall = pcall_was, xpcall_was
-    core.see_trace(nil)
     core.configure("signals", false)
+    see.stop()
     core.configure("on_error", nil)
-    core.see_debug(false)
   end
 end
 

@@ -166,6 +166,7 @@ struct rt {
   int uv_ready;
   struct threads *threads; /* thread.c */
   struct trace *trace;     /* trace.c; NULL: none */
+  struct slow *slow;       /* slow.c; kept when it is off */
   struct guest *guest;     /* guest.c; NULL: none */
 };
 

@@ -6,11 +6,13 @@
 #include "core/see.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "core/fault.h"
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/slow.h"
 #include "core/task.h"
 #include "core/trace.h"
 
@@ -237,22 +239,24 @@ static void after_step(lua_State *L, rt *r, task *t, int handle) {
 
 void see_step(rt *r, task *t, lua_State *from,
               void (*step)(rt *r, task *t, lua_State *from)) {
+  unsigned seeing = r->seeing; /* trace and slow do not change within a run */
   int top = lua_gettop(from);
-  trace_frame frame;
+  trace_frame traced = {0, {0, 0}};
+  slow_frame timed = {0, 0, 0};
 
   if (t->flags & T_ABANDONED) return;
-  if (!lua_checkstack(from, 12)) { /* no memory to see it with */
+  if (!lua_checkstack(from, 20)) { /* no memory to see it with */
     step(r, t, from);
     return;
   }
   task_push(from, t); /* it may end: the handle keeps the record */
   if (r->seeing & SEE_HOOKS) call_hook(from, r, HOOK_STEP, top + 1, NULL);
-  if (r->trace == NULL) {
-    step(r, t, from);
-  } else {
-    frame = trace_step_begin(from, r, t, top + 1);
-    step(r, t, from);
-    trace_step_end(from, r, t, top + 1, frame);
+  if (seeing & SEE_TRACE) traced = trace_step_begin(from, r, t, top + 1);
+  if (seeing & SEE_SLOW) timed = slow_begin(r);
+  step(r, t, from);
+  if (seeing & SEE_SLOW) slow_end(from, r, t, top + 1, timed);
+  if (seeing & SEE_TRACE) {
+    trace_step_end(from, r, t, top + 1, traced);
     report_trace(from, r, trace_failure(r));
   }
   after_step(from, r, t, top + 1);
@@ -284,6 +288,7 @@ int see_poll(rt *r) {
 
 void see_fini(rt *r) {
   if (r->trace != NULL) trace_close(r);
+  slow_fini(r);
 }
 
 static void watch(rt *r, unsigned what, int on) {
@@ -295,6 +300,31 @@ static void watch(rt *r, unsigned what, int on) {
 static int l_see_debug(lua_State *L) {
   watch(rt_of(L), SEE_DEBUG, lua_toboolean(L, 1));
   return 0;
+}
+
+/* see_slow(ms): watch for steps of more than this; nil: no more. */
+static int l_see_slow(lua_State *L) {
+  rt *r = rt_of(L);
+  lua_Number ms = luaL_optnumber(L, 1, 0);
+  int rc;
+
+  slow_stop(r);
+  watch(r, SEE_SLOW, 0);
+  if (ms <= 0) return 0;
+  rc = slow_start(r, ms < 1e9 ? (int64_t)(ms * 1e6) + 1 : 1000000000000000);
+  if (rc < 0)
+    return luaL_error(L, "neap.run: option 'slow_ms': cannot start a thread: "
+                         "%s", uv_strerror(rc));
+  watch(r, SEE_SLOW, 1);
+  return 0;
+}
+
+/* is_terminal(file) */
+static int l_is_terminal(lua_State *L) {
+  const luaL_Stream *f = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+
+  lua_pushboolean(L, f->closef != NULL && isatty(fileno(f->f)));
+  return 1;
 }
 
 /* born(object): in debug mode, remember where it was made. */
@@ -315,6 +345,8 @@ static int l_born_at(lua_State *L) {
 
 static const luaL_Reg functions[] = {{"see_hook", l_see_hook},
                                      {"see_debug", l_see_debug},
+                                     {"see_slow", l_see_slow},
+                                     {"is_terminal", l_is_terminal},
                                      {"see_trace", l_see_trace},
                                      {"born", l_born_here},
                                      {"was_heard", l_was_heard},
