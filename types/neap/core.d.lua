@@ -18,7 +18,7 @@ local neap = {}
 -- ------------------------------------------------------------------ the run
 
 ---@class neap.Report
----@field what "background"|"secondary"|"future"|"lock"|"listener"|"leak"|"swallowed"|"at_exit"|"shutdown"|string
+---@field what "background"|"secondary"|"future"|"lock"|"listener"|"leak"|"slow"|"swallowed"|"at_exit"|"shutdown"|string
 ---@field error any
 ---@field traceback string|nil
 ---@field task neap.Task|nil
@@ -33,6 +33,7 @@ local neap = {}
 ---@field signals? boolean|"raise"  true if absent
 ---@field pcall? "strict"     neap.pcall in place of Lua's
 ---@field coroutine? boolean  neap.coroutine in place of Lua's, true if absent
+---@field slow_ms? number|false  report steps that take longer; 100 with `debug` if absent
 ---@field trace? string       a file for a timeline, as trace viewers read it
 ---@field debug? boolean      keep tracebacks of spawns, report more; absent: NEAP_DEBUG=1
 
