@@ -12,14 +12,24 @@ local function program(text, prefix)
   return status, output
 end
 
---- kill(name) in a program: a signal to itself, now or after a while.
+--- kill(name) in a program: a signal to itself, now or after a while; sent()
+--- tells whether the latter has been done.
 local KILL <const> = [[
   local neap = require "neap"
   local pid = io.open("/proc/self/stat"):read("n")
   io.stdout:setvbuf "line"
   local function kill(name) io.popen("kill -" .. name .. " " .. pid):close() end
+  local flag = os.tmpname()
+  os.remove(flag)
   local function kill_later(name, seconds)
-    os.execute(("(sleep %s; kill -%s %d) >/dev/null 2>&1 &"):format(seconds, name, pid))
+    os.execute(("(sleep %s; kill -%s %d; : > %s) >/dev/null 2>&1 &"):format(seconds, name, pid, flag))
+  end
+  local function sent()
+    local file = io.open(flag)
+    if not file then return false end
+    file:close()
+    os.remove(flag)
+    return true
   end
 ]]
 
@@ -51,24 +61,28 @@ describe("SIGUSR1", function()
       neap.run(function()
         neap.current().name = "the waiting main"
         kill_later("USR1", 0.05)
-        neap.sleep(0.5)
+        local event = neap.event()
+        neap.spawn(function()
+          repeat neap.sleep(0.01) until sent()
+          event:set()
+        end)
+        event:wait()
       end)
       print "done"]])
     assert.are.equal(0, status, output)
-    assert.is_truthy(output:find "the waiting main #%d+ waiting in neap.sleep")
+    assert.is_truthy(output:find "the waiting main #%d+ waiting in event:wait")
     assert.is_truthy(output:find "done\n$")
   end)
 
   it("is heard in a loop that never waits, and shows where it is (R11)", function()
     local status, output = program(KILL .. [[
-      local function burn(seconds)
-        local start = os.time()
-        while os.time() - start < seconds do end
+      local function burn()
+        while not sent() do end
       end
       neap.run(function()
         neap.current().name = "the burning main"
         kill_later("USR1", 0.2)
-        burn(2)
+        burn()
         print "burnt"
         neap.sleep(0.01)
       end)]])
@@ -84,8 +98,7 @@ describe("SIGUSR1", function()
       neap.run(function()
         kill_later("USR1", 0.2)
         coroutine.wrap(function()
-          local start = os.time()
-          while os.time() - start < 2 do end
+          while not sent() do end
           print "burnt"
         end)()
       end)]])
@@ -162,7 +175,8 @@ describe("SIGUSR1", function()
     local status, output = program(KILL .. [[
       neap.run(function()
         kill_later("USR1", 0.1)
-        kill_later("INT", 0.3)
+        while not sent() do end
+        kill_later("INT", 0)
         while true do end
       end)]])
     assert.are.equal(130, status, output)
