@@ -6,7 +6,7 @@ local raises = run.raises
 
 --- luv lives in real time, and must end what it began.
 local function real(fn)
-  return run({ clock = "real", limit = 60 }, function(reports)
+  return run({ clock = "real", timeout = 60 }, function(reports)
     fn(reports)
     neap.sleep(0.01) -- handles that are closing
     assert.is_false(uv.loop_alive())

@@ -162,7 +162,7 @@ describe("a server of one's own", function()
   end
 
   local function body(fn)
-    return function() return run.now({ clock = "real", limit = 60 }, fn) end
+    return function() return run.now({ clock = "real", timeout = 60 }, fn) end
   end
 
   it("asks for a password, and refuses the wrong one", body(function()

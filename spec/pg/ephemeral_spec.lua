@@ -14,7 +14,7 @@ local function exists(path)
 end
 
 local function body(fn)
-  return function() return run.now({ clock = "real", limit = 60 }, fn) end
+  return function() return run.now({ clock = "real", timeout = 60 }, fn) end
 end
 
 describe("pg.ephemeral", function()

@@ -180,7 +180,7 @@ end)
 
 describe("a server that stops", function()
   it("fails what is under way; when it is back, the pool is too", function()
-    run.now({ clock = "real", limit = 60 }, function()
+    run.now({ clock = "real", timeout = 60 }, function()
       local other <close> = pg.ephemeral()
       local data = other.dir .. "/data"
       local function postmaster()

@@ -85,7 +85,7 @@ function support.with(opts, fn)
   if not fn then opts, fn = {}, opts end
   return function()
     support.dsn(opts.database)
-    local run_opts = { clock = "real", limit = LIMIT }
+    local run_opts = { clock = "real", timeout = LIMIT }
     local rest = {}
     for k, v in pairs(opts) do
       if k == "run" then
@@ -105,7 +105,7 @@ end
 function support.body(fn)
   return function()
     local dsn = support.dsn()
-    return run.now({ clock = "real", limit = LIMIT }, function(reports)
+    return run.now({ clock = "real", timeout = LIMIT }, function(reports)
       return fn(dsn, reports)
     end)
   end

@@ -17,7 +17,10 @@ describe("neap.dump", function()
           s:spawn(neap.sleep, 1000).name = "grandchild"
         end)
       end)
-      neap.background(neap.sleep, 70).name = "in the background"
+      local ground <close> = setmetatable({ neap.background(neap.sleep, 70) }, {
+        __close = function(self) self[1]:cancel() end,
+      })
+      ground[1].name = "in the background"
       neap.checkpoint()
       neap.checkpoint()
       local text = neap.dump()

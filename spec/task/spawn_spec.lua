@@ -184,6 +184,7 @@ describe("neap.background", function()
     assert.are.equal("failed", task:status())
     assert.are.equal("waiting", sibling:status())
     assert.are.equal("broken", (select(2, pcall(task.await, task))))
+    sibling:cancel()
   end))
 
   it("reports the failure of a child of a background task once (R2)", run(function(reports)

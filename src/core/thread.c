@@ -405,6 +405,8 @@ static int l_thread_call(lua_State *L) {
   c->of = of;
   c->abandon = abandon;
   c->came = h->came++;
+  /* Those in line may stand behind abandoned work, which does not count. */
+  c->wait.flags = NEAP_COUNTED;
   if (h->running >= h->limit || of->running >= of->limit) {
     c->wait.op = &op_line;
     list_append(&of->waiting, wait_node(&c->wait));

@@ -71,6 +71,10 @@ void conn_count(conn *c, int on) {
     neap_->watch_set(c->watch, c->events, on ? NEAP_COUNTED : 0);
 }
 
+void conn_recount(conn *c) {
+  conn_count(c, c->depth > 0 || c->copy_wait != NULL);
+}
+
 static void consume(conn *c) {
   PGnotify *n;
   int i;

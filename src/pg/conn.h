@@ -161,6 +161,8 @@ void conn_on_notice(void *arg, const PGresult *r);
 int conn_alive(conn *c);
 /* Count its socket as pending I/O, or no longer. */
 void conn_count(conn *c, int on);
+/* Count it while somebody waits: for an answer, or in a COPY. */
+void conn_recount(conn *c);
 
 void conn_error_set(conn_error *e, const char *kind, const char *code,
                     const char *text);

@@ -18,7 +18,7 @@ static void wake(conn *c, int rc) {
 
   if (w == NULL) return;
   c->copy_wait = NULL;
-  conn_count(c, 0);
+  conn_recount(c);
   neap_wake(w, rc);
 }
 
@@ -48,7 +48,7 @@ static int abort_copy(neap_wait *w) {
 
   if (l->conn == NULL) return 0;
   l->conn->copy_wait = NULL;
-  conn_count(l->conn, 0);
+  conn_recount(l->conn);
   copy_abandon(l->conn);
   return 0;
 }

@@ -339,7 +339,7 @@ void lane_drain(conn *c) {
     if (!take(c, PQgetResult(c->pg))) break;
   c->draining = 0;
   if (c->state == CONN_OPEN && c->depth < before) {
-    if (c->depth == 0) conn_count(c, 0);
+    conn_recount(c);
     conn_event(c);
     pool_settled(c);
   }

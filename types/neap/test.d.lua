@@ -144,6 +144,15 @@ function test.settle() end
 ---@return integer
 function test.cancel_sweep(fn, opts) end
 
+--- `fn(...)` raises a fault of this kind, or with nil an error without one. The
+--- error.
+---@async
+---@param kind string|nil
+---@param fn fun(...)
+---@param ... any
+---@return any err
+function test.raises(kind, fn, ...) end
+
 --- `fn(...)` passes at least one checkpoint. Its values.
 ---@async
 ---@param fn fun(...): ...

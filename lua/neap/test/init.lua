@@ -22,6 +22,7 @@ local test = {
   patch = require("neap.test.patch").new,
   sequence = require("neap.test.sequence").new,
   settle = core.testkit.settle,
+  raises = require "neap.test.raises",
   cancel_sweep = require("neap.test.sweep").cancel_sweep,
   assert_checkpoints = checkpoints.assert_checkpoints,
   assert_no_checkpoints = checkpoints.assert_no_checkpoints,
