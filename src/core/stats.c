@@ -1,6 +1,8 @@
 /*
 ** stats.c -- counters of the runtime.
 */
+#include <math.h>
+
 #include "core/dump.h"
 #include "core/task.h"
 #include "core/thread.h"
@@ -21,7 +23,7 @@ static void set_turns(lua_State *L, const neap_loop *l) {
   for (i = 0; i <= last; i++) {
     lua_createtable(L, 0, 2);
     lua_pushnumber(L, i < LOOP_CLASSES - 1 ? (double)(1u << i) / 1e6
-                                           : (lua_Number)1e308 * 10);
+                                           : HUGE_VAL);
     lua_setfield(L, -2, "below");
     lx_set(L, "n", (lua_Integer)l->turns_of[i]);
     lua_rawseti(L, -2, i + 1);
