@@ -49,10 +49,13 @@ neap.gen = require("neap.gen").new
 neap.stream = require("neap.stream").new
 neap.iter = require "neap.iter"
 neap.broadcast = require "neap.broadcast"
+neap.signals = require "neap.signals"
 require "neap.emitter"
 require "neap.queue"
 require "neap.start"
 require "neap.group"
+
+package.loaded["neap.fault"] = neap.fault -- Lua finds the names of functions there
 
 local ctx = require "neap.ctx"
 neap.ctx = { get = ctx.get, set = ctx.set, with = ctx.with }

@@ -36,7 +36,8 @@ local function objects()
   local guard = lock:acquire()
   guard:release()
   return {
-    task = neap.current(), s = scope, runner = neap.runner(), future = neap.future(), event = neap.event(),
+    task = neap.current(), s = scope, runner = neap.runner(),
+    signals = neap.signals "USR2", future = neap.future(), event = neap.event(),
     lock = lock, semaphore = semaphore, guard = guard, condition = neap.condition(),
     barrier = neap.barrier(1), rwlock = neap.rwlock(), queue = neap.queue(1),
     producer = neap.queue(1):producer(), consumer = neap.queue(1):consumer(),
@@ -210,7 +211,7 @@ describe("types/neap", function()
     semaphore = "Semaphore", guard = "Guard", condition = "Condition", barrier = "Barrier",
     rwlock = "RWLock", queue = "Queue", em = "Emitter", handle = "Listener",
     producer = "QueueProducer", consumer = "QueueConsumer", broadcast = "Broadcast",
-    runner = "Runner",
+    runner = "Runner", signals = "Signals",
     subscription = "Subscription", iterator = "Iterator", pipeline = "Iter",
   }
   local texts = {}

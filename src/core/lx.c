@@ -11,7 +11,7 @@ const char *const lx_class_names[CLASS_MAX] = {
     "neap.task",      "neap.scope", "neap.future", "neap.event",
     "neap.lock",      "neap.semaphore", "neap.guard", "neap.queue",
     "neap.emitter",   "neap.listener",  "neap.fault", "neap.cancelled",
-    "neap.branch", "neap.line"};
+    "neap.branch", "neap.line", "neap.catcher"};
 
 void lx_functions(lua_State *L, rt *r, const luaL_Reg *fns) {
   lx_ref(L, r->r_box);

@@ -23,6 +23,7 @@
 
 NEAP_EXPORT int luaopen_neap_core(lua_State *L);
 
+void catch_open(lua_State *L, rt *r);
 void clock_open(lua_State *L, rt *r);
 void emitter_open(lua_State *L, rt *r);
 void line_open(lua_State *L, rt *r);
@@ -112,6 +113,7 @@ static void new_runtime(lua_State *L) {
   lock_open(L, r);
   queue_open(L, r);
   line_open(L, r);
+  catch_open(L, r);
   emitter_open(L, r);
   nest_open(L, r);
   select_open(L, r);

@@ -66,6 +66,24 @@ function Runner:close() end
 ---@return neap.Runner
 function neap.runner(opts) end
 
+--- Signals that reach the process, by name, in the order in which they come.
+---@class neap.Signals
+---@overload async fun(): string|nil
+local Signals = {}
+
+--- The name of the next one; nil once it is closed.
+---@async
+---@return string|nil
+function Signals:next() end
+
+--- Leave them to what handled them before.
+function Signals:close() end
+
+--- Catch signals from now on.
+---@param ... string  names, as "HUP" or "SIGHUP"
+---@return neap.Signals
+function neap.signals(...) end
+
 --- Call `fn` in the shutdown of this run, or of the next one.
 ---@param fn fun()
 function neap.at_exit(fn) end
