@@ -202,8 +202,9 @@ local function run_options(opts, seed, reports)
   local out = { shuffle = seed }
   for _, name in ipairs(RUN_OPTIONS) do out[name] = opts[name] end
   out.grace = opts.grace or GRACE
+  local slow_too = opts.slow_ms or opts.debug -- else it is the machine's
   out.on_error = opts.on_error or function(info)
-    if info.what ~= "slow" then reports[#reports + 1] = info end
+    if info.what ~= "slow" or slow_too then reports[#reports + 1] = info end
   end
   return out
 end
