@@ -7,9 +7,9 @@
 ** to wait, and nothing of them is left. One that waits takes it along.
 **
 ** Stack of an emit: 1 emitter, 2 name, 3 .. base-1 the arguments, base the
-** record, base+1 its array, base+2 handles of the listeners that ended
-** otherwise than well or not yet (to collect outcomes: of all) or nil, base+3
-** the emission, if it waits.
+** array of listeners, base+1 handles of the listeners that ended otherwise than
+** well or not yet (to collect outcomes: of all) or nil, base+2 the emission, if
+** it waits.
 */
 #include <string.h>
 
@@ -114,7 +114,7 @@ static void report_failures(lua_State *L, emission *m) {
   lua_Integer i;
 
   for (i = 1; i <= m->kept; i++) {
-    if (!push_failure(L, m->base + 2, i)) continue;
+    if (!push_failure(L, m->base + 1, i)) continue;
     hook_report_of(L, m->s.r, "listener", -2, -1);
     lua_pop(L, 2);
   }
@@ -127,7 +127,7 @@ static int push_first_failure(lua_State *L, emission *m) {
   lua_Integer i;
 
   for (i = 1; i <= m->kept; i++) {
-    if (!push_failure(L, m->base + 2, i)) continue;
+    if (!push_failure(L, m->base + 1, i)) continue;
     if (first == 0) {
       lua_pop(L, 1);
       first = lua_gettop(L);
@@ -149,7 +149,7 @@ static void push_outcomes(lua_State *L, emission *m) {
 
   lua_createtable(L, (int)m->kept, 1);
   for (i = 1; i <= m->kept; i++) {
-    lua_rawgeti(L, m->base + 2, i);
+    lua_rawgeti(L, m->base + 1, i);
     task_push_settled(L, -1);
     lua_rawseti(L, out, i);
     lua_settop(L, out);
@@ -192,7 +192,7 @@ static int k_joined(lua_State *L, int status, lua_KContext ctx) {
 /* The handle on top is that of a listener that has not ended well, or not yet,
 ** or whose outcome is wanted. */
 static void keep(lua_State *L, emission *m) {
-  int handles = m->base + 2;
+  int handles = m->base + 1;
 
   if (lua_isnil(L, handles)) {
     lua_newtable(L);
@@ -206,13 +206,13 @@ static int has_failed(lua_State *L, emission *m) {
   const task *c;
 
   if (m->kept == 0) return 0;
-  lua_rawgeti(L, m->base + 2, m->kept);
+  lua_rawgeti(L, m->base + 1, m->kept);
   c = lua_touserdata(L, -1);
   lua_pop(L, 1);
   return c->state == TASK_FAILED;
 }
 
-/* Run the next listener, the function and l on top of the stack; pops them. */
+/* Run the listener whose function is on top of the stack, twice; pops both. */
 static void call(lua_State *L, emission *m, int named, int hidden) {
   int i, base = m->base, nargs = base - 3 + named;
   const task *c;
@@ -221,8 +221,9 @@ static void call(lua_State *L, emission *m, int named, int hidden) {
   for (i = 3; i < base; i++) lua_pushvalue(L, i);
   if (unlikely(m->errors == ERRORS_COLLECT && !hidden)) {
     c = m->s.r->depth >= EMIT_DEPTH ? task_spawn(L, m->s.r, &m->s, nargs)
-                                   : task_begin(L, m->s.r, &m->s, nargs);
+                                    : task_begin(L, m->s.r, &m->s, nargs);
     keep(L, m);
+    lua_pop(L, 1);
   } else {
     c = task_call(L, m->s.r, &m->s, nargs);
     if (likely(c == NULL)) return;
@@ -250,8 +251,6 @@ static int k_turn(lua_State *L, int status, lua_KContext ctx) {
 }
 
 static int go_on(lua_State *L, task *t, emission *m) {
-  int array = m->base + 1;
-
   while (m->i < m->n && likely(!m->stop)) {
     listener *l;
     int named, hidden;
@@ -262,7 +261,7 @@ static int go_on(lua_State *L, task *t, emission *m) {
       emitter_begin(m->e, m->s.r);
       return park(L, t, &t->wait, &op_turn, k_turn);
     }
-    lua_rawgeti(L, array, (lua_Integer)++m->i);
+    lua_rawgeti(L, m->base, (lua_Integer)++m->i);
     l = lua_touserdata(L, -1);
     if (unlikely(l->removed)) {
       lua_pop(L, 1);
@@ -273,7 +272,7 @@ static int go_on(lua_State *L, task *t, emission *m) {
       emitter_remove(L, lua_gettop(L) - 1);
     named = l->named;
     hidden = l->hidden;
-    lua_replace(L, -2);
+    lua_copy(L, -1, -2);
     m->ran += !hidden;
     call(L, m, named, hidden);
   }
@@ -308,22 +307,31 @@ static int emit(lua_State *L, emitter *e, const char *what, int errors,
                 int serial) {
   int top = lua_gettop(L);
   emission *m;
-  record *rec;
   task *t;
   unsigned n;
 
   emitter_check_event(L, e, what);
-  if (unlikely(top > VALUES_MAX))
-    return luaL_argerror(L, VALUES_MAX, "too many arguments");
+  if (unlikely(top > 8)) {
+    if (top > VALUES_MAX)
+      return luaL_argerror(L, VALUES_MAX, "too many arguments");
+    luaL_checkstack(L, top + 24, NULL);
+  }
   t = park_enter(L, what);
-  luaL_checkstack(L, top + 24, NULL);
-  rec = emitter_push_concerned(L, e, 2); /* top + 1 */
-  if (rec == NULL) return nobody(L, errors);
-  lua_getiuservalue(L, top + 1, REC_ARRAY); /* top + 2 */
-  n = rec->n;
-  if (unlikely(rec->match || !record_idle(rec)))
-    emitter_wake_waiters(L, e, top + 1, 3, top);
-  lua_pushnil(L); /* top + 3 */
+  if (likely(e->hot != NULL && lua_type(L, 2) == LUA_TSTRING &&
+             lua_tostring(L, 2) == e->hot_name && record_idle(e->hot))) {
+    n = e->hot->n;
+    lua_getiuservalue(L, 1, EM_HOT); /* top + 1 */
+  } else {
+    record *rec = emitter_push_concerned(L, e, 2);
+    if (rec == NULL) return nobody(L, errors);
+    n = rec->n;
+    lua_getiuservalue(L, -1, REC_ARRAY);
+    lua_insert(L, -2);
+    if (unlikely(rec->match || !record_idle(rec)))
+      emitter_wake_waiters(L, e, top + 2, 3, top);
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L); /* top + 2 */
   m = emission_open(L, t);
   m->e = e;
   m->base = top + 1;

@@ -236,6 +236,9 @@ static int l_emitter_close(lua_State *L) {
   lua_setiuservalue(L, 1, EM_CACHE);
   lua_pushnil(L);
   lua_setiuservalue(L, 1, EM_TRIE);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, EM_HOT);
+  e->hot = NULL;
   e->records = e->live = e->patterns = e->cached = e->any = 0;
   return 0;
 }

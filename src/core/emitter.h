@@ -9,8 +9,8 @@
 ** E2  A record that has neither listeners nor waiters is dropped; if a waiter
 **     was cancelled, when so many records have been made that it pays to look.
 ** E3  To remove a listener allocates nothing.
-** E4  The cache of matches is right at any time: whatever adds to a record or
-**     removes from it forgets the matches in which it may be.
+** E4  The cache of matches, and `hot`, are right at any time: whatever adds to a
+**     record or removes from it forgets the matches in which it may be.
 */
 #ifndef core_emitter_h
 #define core_emitter_h
@@ -20,8 +20,9 @@
 enum errors_mode { ERRORS_RAISE, ERRORS_COLLECT, ERRORS_REPORT };
 
 /* User values of an emitter. CACHE: name -> match, or nil. TRIE: matches.c.
-** LUA: a table for lua/neap/emitter.lua. */
-enum { EM_EVENTS = 1, EM_ANY, EM_CACHE, EM_TRIE, EM_DELIMITER, EM_LUA, EM_VALUES = EM_LUA };
+** LUA: a table for lua/neap/emitter.lua. HOT: the array of `hot`. */
+enum { EM_EVENTS = 1, EM_ANY, EM_CACHE, EM_TRIE, EM_DELIMITER, EM_LUA, EM_HOT,
+       EM_VALUES = EM_HOT };
 
 typedef struct emitter {
   lua_Integer first, last; /* places given out at both ends */
@@ -32,6 +33,8 @@ typedef struct emitter {
   unsigned version;            /* of who listens to what */
   unsigned busy, run;          /* what drain waits for; in which run */
   list drainers;
+  struct record *hot;          /* emitted last, tidy, its own match; or NULL */
+  const char *hot_name;        /* as it stands in REC_NAME */
   unsigned char errors, closed, wildcard, any; /* any: there is EM_ANY */
 } emitter;
 
@@ -54,7 +57,8 @@ static inline int record_idle(const record *rec) { /* but for listeners */
 
 /* User values of a listener. FN: what is called. GIVEN: what the user gave, if
 ** that is not the same. SITE: where it was registered. */
-enum { LI_FN = 1, LI_EMITTER, LI_RECORD, LI_GIVEN, LI_SITE, LI_VALUES = LI_SITE };
+enum { LI_FN = 1, LI_EMITTER, LI_RECORD, LI_GIVEN, LI_SITE,
+       LI_VALUES = LI_SITE };
 
 typedef struct listener {
   double priority;

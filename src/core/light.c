@@ -58,7 +58,6 @@ static int k_light(lua_State *L, int status, lua_KContext ctx) {
   if (likely(t->flags == T_LIGHT && status == LUA_OK && !t->holds &&
              t->current == t->owner)) {
     t->state = TASK_DONE;
-    lua_settop(L, 0);
     return 0;
   }
   luaL_checkstack(L, 10, NULL);
@@ -121,15 +120,17 @@ task *task_call(lua_State *L, rt *r, scope *s, int nargs) {
   task *t;
   lua_State *co;
 
-  if (unlikely(r->depth >= EMIT_DEPTH)) return task_spawn(L, r, s, nargs);
-  if (unlikely(r->seeing != 0)) return task_begin(L, r, s, nargs);
+  if (unlikely(r->depth >= EMIT_DEPTH || r->seeing != 0)) {
+    t = r->depth >= EMIT_DEPTH ? task_spawn(L, r, s, nargs)
+                               : task_begin(L, r, s, nargs);
+    lua_replace(L, -2); /* over the function */
+    return t;
+  }
   t = take(L, r, nargs);
   co = t->L;
   lua_pushcfunction(co, light_main);
   lua_pushcfunction(co, fault_handler);
-  lua_xmove(L, co, nargs + 1);
-  lua_pushvalue(co, FN + 1);
-  lua_insert(co, FN + 1);
+  lua_xmove(L, co, nargs + 2);
   t->flags = T_LIGHT;
   t->owner = t->current = s;
   list_append(&s->children, &t->sibling);

@@ -144,7 +144,10 @@ static int add(lua_State *L, emitter *e, const wish *w) {
   ri = 6;
   watched = e->max_listeners > 0 && !rec->warned && !l->hidden;
   if (watched) emitter_note_site(L, li);
-  if (rec->dead > rec->n / 2 + 16) emitter_tidy(L, ri);
+  if (rec->dead > rec->n / 2 + 16) {
+    e->hot = NULL;
+    emitter_tidy(L, ri);
+  }
   if (w->s != NULL) scope_add_listener(L, w->s, li);
   lua_settop(L, li); /* a finalizer may have made an end of the record */
   rec = push_record_for(L, e, w);

@@ -346,6 +346,7 @@ void emitter_forget_matches(lua_State *L, int ei, int ri) {
   const record *rec = lua_touserdata(L, ri);
 
   e->version++;
+  e->hot = NULL;
   if (e->cached == 0) return;
   if (rec->pattern || rec->any) {
     lua_pushnil(L);
@@ -407,6 +408,16 @@ static record *push_new_match(lua_State *L, emitter *e, int name) {
   return rec;
 }
 
+/* The record is on top. */
+static void make_hot(lua_State *L, emitter *e, record *rec) {
+  lua_getiuservalue(L, -1, REC_NAME);
+  e->hot_name = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  lua_getiuservalue(L, -1, REC_ARRAY);
+  lua_setiuservalue(L, 1, EM_HOT);
+  e->hot = rec;
+}
+
 record *emitter_push_concerned(lua_State *L, emitter *e, int name) {
   record *rec;
 
@@ -414,6 +425,7 @@ record *emitter_push_concerned(lua_State *L, emitter *e, int name) {
     rec = emitter_push_record(L, name);
     if (rec != NULL && unlikely(rec->unsorted || rec->dead > rec->n / 2 + 16))
       emitter_tidy(L, lua_gettop(L));
+    if (rec != NULL && lua_type(L, name) == LUA_TSTRING) make_hot(L, e, rec);
     return rec;
   }
   if (e->cached > 0) {

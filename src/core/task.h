@@ -13,8 +13,9 @@ task *task_spawn(lua_State *L, rt *r, scope *s, int nargs);
 /* The same, but run it at once up to its first wait (emit). */
 task *task_begin(lua_State *L, rt *r, scope *s, int nargs);
 
-/* As task_begin. If the task ends well, without a wait and unseen, there is
-** nothing of it: NULL is returned and nothing is pushed (light.c). */
+/* As task_begin, but the function stands on the stack twice. If the task ends
+** well, without a wait and unseen, there is nothing of it: NULL is returned and
+** nothing is pushed (light.c). */
 task *task_call(lua_State *L, rt *r, scope *s, int nargs);
 
 void task_push(lua_State *L, task *t); /* handle of a task that has not ended */
