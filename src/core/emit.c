@@ -305,20 +305,21 @@ static int nobody(lua_State *L, int errors) {
 
 static int emit(lua_State *L, emitter *e, const char *what, int errors,
                 int serial) {
-  int top = lua_gettop(L);
+  int top = lua_gettop(L), is_hot;
   emission *m;
   task *t;
   unsigned n;
 
-  emitter_check_event(L, e, what);
+  is_hot = likely(e->hot != NULL && lua_topointer(L, 2) == e->hot_name &&
+                  record_idle(e->hot));
+  if (unlikely(!is_hot)) emitter_check_event(L, e, what);
   if (unlikely(top > 8)) {
     if (top > VALUES_MAX)
       return luaL_argerror(L, VALUES_MAX, "too many arguments");
     luaL_checkstack(L, top + 24, NULL);
   }
   t = park_enter(L, what);
-  if (likely(e->hot != NULL && lua_type(L, 2) == LUA_TSTRING &&
-             lua_tostring(L, 2) == e->hot_name && record_idle(e->hot))) {
+  if (likely(is_hot && !t->probed)) { /* a probe may run finalizers */
     n = e->hot->n;
     lua_getiuservalue(L, 1, EM_HOT); /* top + 1 */
   } else {

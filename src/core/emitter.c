@@ -11,8 +11,26 @@
 #include "core/park.h"
 #include "core/sync.h"
 
+/*
+** A1  rt.emitter is an emitter that has not been finalized, or NULL: so what has
+**     its address is an emitter.
+*/
 emitter *emitter_check(lua_State *L) {
-  return lx_check(L, rt_of(L), 1, CLASS_EMITTER);
+  rt *r = rt_of(L);
+  emitter *e = lua_touserdata(L, 1);
+
+  if (likely(e == r->emitter && e != NULL)) return e;
+  e = lx_check(L, r, 1, CLASS_EMITTER);
+  if (!e->finalized) r->emitter = e;
+  return e;
+}
+
+static int l_emitter__gc(lua_State *L) {
+  emitter *e = emitter_check(L);
+
+  e->finalized = 1; /* though it may be seen again */
+  rt_of(L)->emitter = NULL;
+  return 0;
 }
 
 emitter *emitter_check_alive(lua_State *L, const char *what) {
@@ -247,6 +265,8 @@ static const luaL_Reg methods[] = {{"drain", l_emitter_drain},
                                    {"close", l_emitter_close},
                                    {NULL, NULL}};
 
+static const luaL_Reg metas[] = {{"__gc", l_emitter__gc}, {NULL, NULL}};
+
 static const luaL_Reg functions[] = {{"emitter", l_emitter_new},
                                      {"emitter_state", l_state},
                                      {"emitter_begin", l_begin},
@@ -259,7 +279,7 @@ void emitter_open(lua_State *L, rt *r);
 void emitter_open(lua_State *L, rt *r) {
   int i;
 
-  lx_class(L, r, CLASS_EMITTER, methods, NULL, NULL);
+  lx_class(L, r, CLASS_EMITTER, methods, metas, NULL);
   lx_ref(L, r->r_class[CLASS_EMITTER]);
   lua_getfield(L, -1, "__index");
   lx_functions(L, r, listeners_methods);

@@ -34,8 +34,9 @@ typedef struct emitter {
   unsigned busy, run;          /* what drain waits for; in which run */
   list drainers;
   struct record *hot;          /* emitted last, tidy, its own match; or NULL */
-  const char *hot_name;        /* as it stands in REC_NAME */
+  const void *hot_name;        /* the string in its REC_NAME */
   unsigned char errors, closed, wildcard, any; /* any: there is EM_ANY */
+  unsigned char finalized;
 } emitter;
 
 /* User values of a record. */

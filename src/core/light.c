@@ -43,6 +43,7 @@ void task_show(lua_State *L, task *t) {
   lua_Debug ar;
 
   t->flags &= (unsigned char)~T_LIGHT;
+  r->slots[t->anchor].born = loop_ms(&r->loop); /* just now */
   lx_ref(L, r->r_anchor);
   lua_rawgeti(L, -1, t->anchor);
   if (outermost(co, &ar) && lua_getlocal(co, &ar, FN) != NULL) {
@@ -101,7 +102,6 @@ static task *take(lua_State *L, rt *r, int nargs) {
   t->L = co;
   *(task **)lua_getextraspace(co) = t;
   r->slots[t->anchor].next = ++r->spawned;
-  r->slots[t->anchor].born = loop_ms(&r->loop);
   return t;
 }
 

@@ -411,7 +411,7 @@ static record *push_new_match(lua_State *L, emitter *e, int name) {
 /* The record is on top. */
 static void make_hot(lua_State *L, emitter *e, record *rec) {
   lua_getiuservalue(L, -1, REC_NAME);
-  e->hot_name = lua_tostring(L, -1);
+  e->hot_name = lua_topointer(L, -1);
   lua_pop(L, 1);
   lua_getiuservalue(L, -1, REC_ARRAY);
   lua_setiuservalue(L, 1, EM_HOT);

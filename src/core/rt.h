@@ -147,6 +147,7 @@ struct rt {
   unsigned slot_n, slot_cap, slot_idle, slot_empty, idle_n;
   unsigned live, spawned, failed, depth; /* depth: nested emits */
   unsigned runs; /* how many have begun */
+  const void *emitter; /* the one checked last; emitter.c, A1 */
   task *spare[EMIT_DEPTH];               /* light.c; by depth */
   struct emission *emissions[EMIT_DEPTH + 1]; /* emit.c; by depth */
   lua_Integer closer_seq;
