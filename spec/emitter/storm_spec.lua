@@ -218,7 +218,7 @@ end
 describe("a storm over the emitter", function()
   local function each(fn)
     for seed = ONLY or 1, ONLY or SEEDS do
-      local ok, err = pcall(run.now, { on_error = function() end, limit = 100000 }, function() fn(seed) end)
+      local ok, err = pcall(run.now, { on_error = function() end, timeout = 60 }, function() fn(seed) end)
       if not ok then error(("NEAP_STORM_SEED=%d: %s"):format(seed, tostring(err)), 0) end
     end
   end
