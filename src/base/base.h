@@ -16,12 +16,15 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define BASE_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define BASE_NORETURN __attribute__((noreturn))
+#define prefetch(p) __builtin_prefetch(p)
 #else
 #define likely(x) (x)
 #define unlikely(x) (x)
 #define BASE_PRINTF(f, a)
 #define BASE_NORETURN
+#define prefetch(p) ((void)(p))
 #endif
+#define CACHE_LINE 64
 
 /*
 ** All of neap's own allocations go through these three, so that a test can

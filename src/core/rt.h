@@ -44,19 +44,19 @@ enum task_state {
 ** T4  `current` is the innermost scope open in the task: one of its own, or
 **     its owner. Cancellation reaches the task if current->cause is set.
 */
-struct task {
+struct task { /* first what each step needs: task.c, look_ahead */
   ready *ready_next;                    /* ORDER READY */
   unsigned char kind, state, flags, holds; /* holds: locks owned, saturating */
   unsigned short nargs;                 /* values on L for the next resume */
   unsigned char swallows;               /* cancellations delivered in a row */
   unsigned char probed;                 /* sweep.c counts its checkpoints */
   lua_State *L; /* the innermost that waits; its own is slots[anchor].L */
+  unsigned anchor, timer; /* timer: its number in the heap, plus 1 */
   neap_wait *at;
   neap_wait wait;                       /* the core's own operations use it */
   scope *owner, *current;
   node sibling;                         /* in owner->children */
   neap_wait *joiners;                   /* ring of those who await it */
-  unsigned anchor, timer;               /* timer: its number in the heap, plus 1 */
 };
 
 enum scope_kind {

@@ -16,6 +16,7 @@
 #include "core/sync.h"
 
 #define IDLE_MAX 1024 /* coroutines kept for the next spawn */
+#define LOOK_AHEAD 384 /* bytes of a coroutine that every step needs */
 #define ROOM 10 /* stack slots that create() and finish() use at most */
 
 /*
@@ -353,8 +354,20 @@ void task_resume(rt *r, task *t, lua_State *from) {
     see_step(r, t, from, step);
 }
 
+/* With many tasks the next one is not in the cache: fetch it meanwhile. Behind
+** the coroutine's own record stands, as a rule, its stack. (Not in a function
+** of its own: gcc takes that for one without effect, and drops the call.) */
 static void run_task(neap_loop *l, ready *item) {
   rt *r = rt_of_loop(l);
+  const ready *next = l->head;
+
+  if (next != NULL && next->kind == READY_TASK) {
+    const task *t = (const task *)(const void *)next;
+    const char *at = (const char *)t->L, *end = at + LOOK_AHEAD;
+    prefetch(next->next);
+    prefetch(&r->slots[t->anchor]);
+    for (; at < end; at += CACHE_LINE) prefetch(at);
+  }
   task_resume(r, (task *)(void *)item, r->from);
 }
 
