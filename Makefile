@@ -157,6 +157,10 @@ asan: ## the suite under the address and undefined-behaviour sanitizers
 	  SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	  -DNEAP_HOSTILE'
 
+storm: ## the core's specs on a hostile build: SEED=n, N=programs, TEST=specs
+	@scripts/deps.sh build test
+	$(again) storm-suite B=$(B)/hostile SANITIZE=-DNEAP_HOSTILE
+
 valgrind: ## the suite under valgrind (slow)
 	@scripts/deps.sh build test valgrind
 	$(again) valgrind-suite B=$(B)/valgrind CFLAGS='-O1 -g' \
@@ -189,11 +193,19 @@ hostile: $(modules) $(programs)
 asan-suite: compiled $(B)/test/alone.so
 	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
 	  scripts/suite.sh --asan $(B) $(TEST)
+# Whoever sees it fail needs the seed.
+storm-suite: seed := $(or $(SEED),$(shell date +%s))
+storm-suite: compiled
+	@echo "# hostile: to do this again, make storm SEED=$(seed)"
+	@PROGRAMS='' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' NEAP_SHUFFLE=$(seed) \
+	  NEAP_HOSTILE_SEED=$(seed) $(if $(N),NEAP_STORM=$(N)) scripts/suite.sh $(B) \
+	  $(or $(TEST),$(addprefix spec/,storm emitter thread))
 valgrind-suite: compiled
 	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
 	  scripts/suite.sh --valgrind $(B) $(TEST)
 
 .PHONY: all env deps test demo examples bench lint check asan valgrind install \
-  map clean help compiled suite hostile asan-suite valgrind-suite
+  map clean help compiled suite hostile asan-suite storm storm-suite \
+  valgrind-suite
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -54,8 +54,9 @@ end
 function Stream:close(gone)
   if self.closed then return join(self) end -- perhaps by another task, just now
   if self.over then return end
-  self.closed, self.over, self.gone = true, true, gone
+  -- First, as it may fail, for want of memory: then nothing has been closed.
   self.task:cancel "the stream was closed"
+  self.closed, self.over, self.gone = true, true, gone
   self.queue:close(nil, { discard = true })
   join(self)
   local failure = self.shared.failure

@@ -8,7 +8,7 @@ local run = require "spec.support.run"
 local function fails_with(err) return function() error(err, 0) end end
 
 describe("a failure in a race is heard of", function()
-  it("though the race is cancelled before it can raise it (G7, E4)", run(function(reports)
+  it("though the race is cancelled before it can raise it (G7, E4)", run({ order = true }, function(reports)
     local err = neap.fault.new { kind = "x" }
     neap.race {
       function()

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/hostile.h"
+
 /* ORDER CLASSES */
 const char *const lx_class_names[CLASS_MAX] = {
     "neap.task",      "neap.scope", "neap.future", "neap.event",
@@ -34,8 +36,10 @@ void lx_class(lua_State *L, rt *r, enum lx_class c, const luaL_Reg *methods,
 }
 
 void *lx_new(lua_State *L, rt *r, enum lx_class c, size_t size, int nuv) {
-  void *p = lua_newuserdatauv(L, size, nuv);
+  void *p;
 
+  hostile_collect(L, r);
+  p = lua_newuserdatauv(L, size, nuv);
   memset(p, 0, size);
   lx_ref(L, r->r_class[c]);
   lua_setmetatable(L, -2);

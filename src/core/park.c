@@ -15,6 +15,7 @@
 
 #include "core/emitter.h"
 #include "core/fault.h"
+#include "core/hostile.h"
 #include "core/scope.h"
 #include "core/select.h"
 #include "core/testkit.h"
@@ -157,6 +158,7 @@ task *park_may_wait(lua_State *L, const char *what) {
 task *park_enter(lua_State *L, const char *what) {
   task *t = park_may_wait(L, what);
 
+  hostile_collect(L, t->owner->r);
   if (unlikely(t->probed)) testkit_entered(L, t, what);
   if (unlikely(t->current->cause != NULL)) cancelled_entry(L, t);
   return t;

@@ -12,6 +12,7 @@
 #include "core/fault.h"
 #include "core/guest.h"
 #include "core/hook.h"
+#include "core/hostile.h"
 #include "core/park.h"
 #include "core/scope.h"
 #include "core/see.h"
@@ -289,6 +290,7 @@ static int l_configure(lua_State *L) {
   case 1: {
     lua_Integer seed = luaL_optinteger(L, 2, 0);
     r->loop.shuffle = seed ? (uint64_t)seed * 0x9E3779B97F4A7C15u | 1u : 0;
+    hostile_begin(r);
     break;
   }
   case 2:

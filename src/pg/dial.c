@@ -5,7 +5,9 @@
 */
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "pg/pool.h"
 
@@ -82,12 +84,27 @@ static void stop_waiting(conn *c) {
   c->watch = NULL;
 }
 
+#ifdef NEAP_HOSTILE
+/* A hostile build (core/hostile.h): the smallest buffers that the system has,
+** so that what is written and read comes in pieces. */
+static void narrow(int fd) {
+  int least = 1;
+
+  if (getenv("NEAP_HOSTILE_SEED") == NULL) return;
+  setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+}
+#else
+#define narrow(fd) ((void)(fd))
+#endif
+
 /* A fresh watch each time: libpq may have closed its socket and opened
 ** another one with the same number. */
 static int wait_socket(conn *c) {
   int rc = 0, fd = PQsocket(c->pg);
 
   if (fd < 0) return 0;
+  narrow(fd);
   c->watch = neap_->watch_open(c->pool->loop, fd, on_socket, c, &rc);
   if (c->watch == NULL) return rc;
   c->events = c->dial.events;

@@ -60,20 +60,26 @@ void loop_use_virtual(neap_loop *l, int on) {
 }
 
 /* xorshift64* (Marsaglia 2003, Vigna 2014). */
-static uint64_t shuffle_next(neap_loop *l) {
-  uint64_t x = l->shuffle;
+static uint64_t shuffle_next(uint64_t *state) {
+  uint64_t x = *state;
   x ^= x >> 12;
   x ^= x << 25;
   x ^= x >> 27;
-  l->shuffle = x;
+  *state = x;
   return x * 2685821657736338717u;
 }
+
+#ifdef NEAP_HOSTILE
+int loop_hostile(neap_loop *l, unsigned n) {
+  return l->hostile != 0 && (shuffle_next(&l->hostile) >> 33) % n == 0;
+}
+#endif
 
 /* One of the first sixteen. Who has let the others run once (sleep(0)) waits
 ** until it is the first. */
 static ready **shuffled(neap_loop *l) {
   ready **at = &l->head, **chosen = at;
-  unsigned n = (unsigned)(shuffle_next(l) >> 60);
+  unsigned n = (unsigned)(shuffle_next(&l->shuffle) >> 60);
 
   while (n-- > 0 && (*at)->next != NULL) {
     at = &(*at)->next;
@@ -109,7 +115,9 @@ void loop_drain(neap_loop *l) {
   ready *item;
 
   l->budget = LOOP_BUDGET;
-  while (l->budget-- > 0 && !l->stop && (item = ready_pop(l)) != NULL) {
+  while (l->budget-- > 0 && !l->stop) {
+    if (loop_hostile(l, 8)) break; /* who was woken waits for another poll */
+    if ((item = ready_pop(l)) == NULL) break;
     l->switches++;
     if (likely(item->kind == READY_TASK))
       l->run_task(l, item);

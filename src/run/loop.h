@@ -54,6 +54,9 @@ struct neap_loop {
   int64_t turn_max;       /* ns */
   list alone;             /* C coroutines that run on their own: co.c, C2 */
   uint64_t shuffle;       /* state of the shuffling generator, 0 is off */
+#ifdef NEAP_HOSTILE
+  uint64_t hostile;       /* likewise, of what a hostile build does */
+#endif
   void (*run_task)(neap_loop *loop, ready *item);
   void (*wake_sleeper)(neap_loop *loop, unsigned *pos); /* tag 1 in the heap */
   /* NULL, or who watches: it makes the step, and returns its result */
@@ -87,6 +90,14 @@ void loop_drain(neap_loop *l);
 /* Fire due deadlines and look for events; blocks if the queue is empty.
 ** Returns 0 when it did not block because nobody could ever be woken. */
 int loop_poll(neap_loop *l);
+
+/* Hostile builds, and only when they were told to (core/hostile.h): true once
+** in `n` times. */
+#ifdef NEAP_HOSTILE
+int loop_hostile(neap_loop *l, unsigned n);
+#else
+#define loop_hostile(l, n) 0
+#endif
 
 static inline void ready_push(neap_loop *l, ready *item) {
   item->next = NULL;
