@@ -15,12 +15,4 @@ describe("a slow step", function()
       while #reports > 0 do reports:take "slow" end
     end)
   end)
-
-  it("does not fail one that does not", function()
-    test.run(function(reports)
-      compute()
-      require("neap").checkpoint()
-      assert.equal(0, #reports)
-    end)
-  end)
 end)
