@@ -298,6 +298,12 @@ typedef struct neap_api {
                       size_t size);
   int (*stream_shutdown)(neap_stream *s);
   void (*stream_close)(neap_stream *s);
+
+  /* Debug mode; nothing happens without it. born: the object at idx has been
+  ** made here. leaked: it is collected although it was open (its __gc): report
+  ** that, with the place. Raise nothing. */
+  void (*born)(lua_State *L, int idx);
+  void (*leaked)(lua_State *L, int idx, const char *what);
   /* since version 1 -- append only */
 } neap_api;
 

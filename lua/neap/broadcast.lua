@@ -212,6 +212,7 @@ function Broadcast:subscribe(opts)
     overflow = opts.overflow or "block", dropped = 0, over = false,
   }, Subscription)
   self.subscribers[at], self.last, self.count = sub, at, self.count + 1
+  core.born(sub)
   return sub
 end
 

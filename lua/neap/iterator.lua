@@ -61,10 +61,11 @@ function iterator.on_close(object, err)
   if not ok then core.second_failure(err, second) end
 end
 
---- Called by a finalizer: have `fn(...)` run in a background task, which may
---- wait. False if there is no run.
-function iterator.later(fn, ...)
-  return core.running() and (pcall(core.background, fn, ...))
+--- Called by a finalizer of what nobody has closed: have `fn(object, ...)` run in
+--- a background task, which may wait. False if there is no run.
+function iterator.later(fn, object, ...)
+  core.leaked(object, object.what or getmetatable(object).__name)
+  return core.running() and (pcall(core.background, fn, object, ...))
 end
 
 --- Another task uses it: its end closes the object, not that of our scope.
@@ -109,6 +110,7 @@ end)
 function iterator.give(object, holds_nothing)
   object.user = core.current()
   if holds_nothing then return object end
+  core.born(object)
   if probe.for_close_ok then return object, nil, nil, object end
   core.close_with_scope(object)
   return object

@@ -88,7 +88,9 @@ end
 local function new_handle(class, queue, kind)
   local count = counts_of(queue)
   count[kind] = count[kind] + 1
-  return setmetatable({ queue = queue, kind = kind, open = true }, class)
+  local self = setmetatable({ queue = queue, kind = kind, open = true }, class)
+  core.born(self)
+  return self
 end
 
 local function new_class(name)

@@ -23,8 +23,22 @@ local function wants_debug(opts)
   return env ~= nil and env ~= "" and env ~= "0"
 end
 
+---@type integer|nil in debug mode, the open handles when the run began
+local handles
+
+local function check_handles()
+  local left = handles and core.stats().handles - handles or 0
+  handles = nil
+  if left <= 0 then return end
+  core.report("leak", core.fault.new {
+    kind = "invalid", message = ("the run left %d handles open (watches, " ..
+      "streams, posts, processes)"):format(left),
+  })
+end
+
 --- Nothing is watched any more; what was replaced is as before.
 function see.stop()
+  check_handles()
   core.see_trace(nil)
   core.see_slow(nil)
   core.see_debug(false)
@@ -47,6 +61,7 @@ function see.start(opts)
     }
   end
   if not in_debug then return end
+  handles = core.stats().handles
   core.see_debug(true)
   blocking.watch()
 end

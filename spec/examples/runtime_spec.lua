@@ -22,6 +22,18 @@ describe("examples/", function()
     })
   end)
 
+  it("trace.lua writes a timeline that is JSON", function()
+    local directory = shell.directory()
+    shows(run("trace.lua " .. directory .. "/t.json"), { "events; open it at" })
+    local events = require("spec.support.json").read(shell.read(directory .. "/t.json"))
+    shell.remove(directory)
+    local names = {}
+    for _, event in ipairs(events) do names[event.name] = true end
+    for _, name in ipairs { "queue:put", "lock:acquire", "neap.thread.call", "work", "poll", "cancel" } do
+      assert.is_true(names[name], name)
+    end
+  end)
+
   it("producer_consumer.lua loses no item and keeps the queue small", function()
     shows(run "producer_consumer.lua", {
       "producer A: 5 items, done", "producer C: 5 items, done",

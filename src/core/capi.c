@@ -8,6 +8,7 @@
 #include "core/hook.h"
 #include "core/park.h"
 #include "core/scope.h"
+#include "core/see.h"
 #include "core/task.h"
 #include "run/body.h"
 #include "run/co.h"
@@ -91,6 +92,16 @@ static void api_spawn(lua_State *L, int nargs, int background) {
   task_spawn(L, r, background ? &r->ground : scope_for_spawn(L, t), nargs);
 }
 
+static void api_born(lua_State *L, int idx) {
+  rt *r = find(L);
+  if (unlikely(r->seeing & SEE_DEBUG)) see_born(L, r, idx);
+}
+
+static void api_leaked(lua_State *L, int idx, const char *what) {
+  rt *r = find(L);
+  if (unlikely(r->seeing & SEE_DEBUG)) see_leaked(L, r, idx, what);
+}
+
 static const neap_api table = {
     .size = sizeof(neap_api),
     .version = NEAP_API_VERSION,
@@ -143,6 +154,8 @@ static const neap_api table = {
     .stream_write = stream_write,
     .stream_shutdown = stream_shutdown,
     .stream_close = stream_close,
+    .born = api_born,
+    .leaked = api_leaked,
 };
 
 void capi_open(lua_State *L, rt *r) {

@@ -11,6 +11,7 @@
 #include "core/hook.h"
 #include "core/options.h"
 #include "core/park.h"
+#include "core/see.h"
 #include "core/sync.h"
 #include "core/task.h"
 
@@ -79,12 +80,14 @@ task *sync_owner(lua_State *L, rt *r, int idx) {
 
 void sync_break_locks(lua_State *L, task *t) {
   rt *r = t->owner->r;
+  const lock *last = NULL;
   int n = 0;
 
   LIST_EACH_SAFE(h, &r->held) {
     lock *k = container_of(h, lock, held);
     if (k->owner != t) continue;
     disown(k);
+    last = k;
     k->broken = 1;
     sync_wake_all(&k->waiters, NEAP_ECLOSED);
     n++;
@@ -94,6 +97,9 @@ void sync_break_locks(lua_State *L, task *t) {
   lua_pushfstring(L, "a task ended while it held %d lock%s: broken", n,
                   n > 1 ? "s" : "");
   fault_push(L, "broken", NULL, lua_tostring(L, -1));
+  if (unlikely(r->seeing & SEE_DEBUG) && see_push_birth_of(L, r, last)) {
+    lua_setfield(L, -2, "traceback"); /* where it was taken */
+  }
   hook_report(L, r, "lock", t);
   lua_pop(L, 2);
 }
@@ -115,6 +121,7 @@ static int give_guard(lua_State *L) {
 
   g->over = 0;
   g->by = task_of(L);
+  if (unlikely(rt_of(L)->seeing & SEE_DEBUG)) see_born(L, rt_of(L), 1);
   lua_pushvalue(L, 2);
   return 1;
 }

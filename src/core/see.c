@@ -49,6 +49,44 @@ int see_push_birth(lua_State *L, rt *r, int idx) {
   return !lua_isnil(L, -1);
 }
 
+int see_push_birth_of(lua_State *L, rt *r, const void *p) {
+  luaL_checkstack(L, 6, NULL);
+  lx_ref(L, r->r_born);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (lua_touserdata(L, -2) == p) {
+      lua_replace(L, -3);
+      lua_pop(L, 1);
+      return 1;
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return 0;
+}
+
+static int l_leaked_report(lua_State *L) { /* rt, what, traceback or nil */
+  rt *r = lua_touserdata(L, 1);
+  const char *what = lua_touserdata(L, 2);
+
+  lua_pushfstring(L, "%s was collected without having been closed", what);
+  fault_push(L, "invalid", NULL, lua_tostring(L, -1));
+  lua_pushvalue(L, 3);
+  lua_setfield(L, -2, "traceback");
+  hook_report(L, r, "leak", NULL);
+  return 0;
+}
+
+void see_leaked(lua_State *L, rt *r, int idx, const char *what) {
+  idx = lua_absindex(L, idx);
+  if (!lua_checkstack(L, 8)) return;
+  lua_pushcfunction(L, l_leaked_report);
+  lua_pushlightuserdata(L, r);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)what);
+  see_push_birth(L, r, idx);
+  if (lua_pcall(L, 3, 0, 0) != LUA_OK) lua_pop(L, 1);
+}
+
 /* --- the user's hooks --- */
 
 static int l_call_hook(lua_State *L) { /* place, table, handle, word or NULL */
@@ -336,6 +374,15 @@ static int l_born_here(lua_State *L) {
   return 0;
 }
 
+/* leaked(object, what): in debug mode, report it. */
+static int l_leaked(lua_State *L) {
+  rt *r = rt_of(L);
+  const char *what = luaL_checkstring(L, 2);
+
+  if (r->seeing & SEE_DEBUG) see_leaked(L, r, 1, what);
+  return 0;
+}
+
 /* born_at(object): the traceback, or nil. */
 static int l_born_at(lua_State *L) {
   luaL_checkany(L, 1);
@@ -349,6 +396,7 @@ static const luaL_Reg functions[] = {{"see_hook", l_see_hook},
                                      {"is_terminal", l_is_terminal},
                                      {"see_trace", l_see_trace},
                                      {"born", l_born_here},
+                                     {"leaked", l_leaked},
                                      {"was_heard", l_was_heard},
                                      {"born_at", l_born_at},
                                      {NULL, NULL}};

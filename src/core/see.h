@@ -16,6 +16,12 @@ void see_born(lua_State *L, rt *r, int idx);
 /* Push that traceback, or nil, for the value at idx. */
 int see_push_birth(lua_State *L, rt *r, int idx);
 
+/* The same for a userdata; nothing is pushed when it returns 0. */
+int see_push_birth_of(lua_State *L, rt *r, const void *p);
+/* The value at idx, `what`, is collected although it was open: report it, with
+** the place of its birth. Raises nothing. */
+void see_leaked(lua_State *L, rt *r, int idx, const char *what);
+
 /* A task has been made; its handle is on top. */
 void see_spawned(lua_State *L, rt *r, task *t);
 /* One step of a task, by `step`; `from` as lua_resume has it. */

@@ -66,10 +66,23 @@ handle *handle_push(lua_State *L, int kind, pool *p, lease *l, int env) {
     h->lease = l;
   }
   h->pool = p;
+  neap_->born(L, -1);
   return h;
 }
 
 void handle_push_env(lua_State *L, int idx) { lua_getiuservalue(L, idx, 1); }
+
+void handle_leaked(lua_State *L) {
+  static const char *const what[] = {"a pool of connections", "a lent connection",
+                                     "a transaction"};
+  const handle *h = lua_touserdata(L, 1);
+
+  if (h->pool == NULL || h->over) return;
+  if (h->kind == KIND_DB ? h->pool->state == POOL_OPEN
+                         : h->lease->conn != NULL &&
+                               (h->kind == KIND_CONN || h->owns))
+    neap_->leaked(L, 1, what[h->kind]);
+}
 
 void handle_collect(handle *h) {
   pool *p = h->pool;

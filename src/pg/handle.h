@@ -43,6 +43,8 @@ handle *handle_push(lua_State *L, int kind, pool *p, lease *l, int env);
 /* Push the environment of the handle at idx. */
 void handle_push_env(lua_State *L, int idx);
 
+/* Called by __gc: was it still open? In debug mode that is reported. */
+void handle_leaked(lua_State *L);
 /* Collected: the pool ends, the lease goes back. Never raises. */
 void handle_collect(handle *h);
 

@@ -213,6 +213,7 @@ static int l_conn__close(lua_State *L) {
 }
 
 static int l_handle__gc(lua_State *L) {
+  handle_leaked(L);
   handle_collect(lua_touserdata(L, 1));
   return 0;
 }

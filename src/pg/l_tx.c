@@ -263,6 +263,7 @@ static int l_tx__close(lua_State *L) {
 }
 
 static int l_tx__gc(lua_State *L) {
+  handle_leaked(L);
   handle_collect(lua_touserdata(L, 1));
   return 0;
 }

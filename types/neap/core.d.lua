@@ -32,6 +32,9 @@ local neap = {}
 ---@field shuffle? integer    seed; disturbs the order of tasks
 ---@field signals? boolean|"raise"  true if absent
 ---@field pcall? "strict"     neap.pcall in place of Lua's
+---@field debug? boolean      more reports; NEAP_DEBUG=1 if absent
+---@field slow_ms? number|false  report longer steps; 100 in debug mode
+---@field trace? string       path of a trace file
 ---@field coroutine? boolean  neap.coroutine in place of Lua's, true if absent
 ---@field slow_ms? number|false  report steps that take longer; 100 with `debug` if absent
 ---@field trace? string       a file for a timeline, as trace viewers read it
