@@ -197,7 +197,7 @@ asan-suite: compiled $(B)/test/alone.so
 storm-suite: seed := $(or $(SEED),$(shell date +%s))
 storm-suite: compiled
 	@echo "# hostile: to do this again, make storm SEED=$(seed)"
-	@PROGRAMS='' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' NEAP_SHUFFLE=$(seed) \
+	@PROGRAMS='' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' NEAP_TEST_SEED=$(seed) \
 	  NEAP_HOSTILE_SEED=$(seed) $(if $(N),NEAP_STORM=$(N)) scripts/suite.sh $(B) \
 	  $(or $(TEST),$(addprefix spec/,storm emitter thread))
 valgrind-suite: compiled

@@ -47,7 +47,7 @@ describe("a queue's overflow policy (P5)", function()
     assert.are.equal(0, q:dropped())
   end))
 
-  it("hands an item to whoever waits, first come, first served", run(function()
+  it("hands an item to whoever waits, first come, first served", run({ order = true }, function()
     local q, got = neap.queue(1, { overflow = "drop_newest" }), {}
     neap.scope(function(s)
       for i = 1, 2 do
