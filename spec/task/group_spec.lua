@@ -60,7 +60,7 @@ describe("a group", function()
     assert.is_false(err:find(function(e) return e == false end))
   end))
 
-  it("prints every error, with where it was raised (S14)", run(function(reports)
+  it("prints every error, with where it was raised (S14)", run({ order = true }, function(reports)
     local err = group_of(fault("io", "no route"), "text", { "a table" })
     taken(reports, 2)
     local text = tostring(err)
