@@ -54,4 +54,17 @@ function rows.emit(n)
   assert(sum == n)
 end
 
+--- For the scale series: n coroutines alive at once, each resumed three times.
+function rows.scale_tasks(n)
+  local yield, resume = coroutine.yield, coroutine.resume
+  local threads = {}
+  local function body() yield() yield() end
+  meter.start()
+  for i = 1, n do threads[i] = coroutine.create(body) end
+  for _ = 1, 3 do
+    for i = 1, n do resume(threads[i]) end
+  end
+  meter.stop(n)
+end
+
 meter.main(rows)

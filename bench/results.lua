@@ -125,6 +125,10 @@ local function budgets(out, all, contenders)
     out[#out + 1] = ("- %s, against %s: %s %s (asked for: %s).")
       :format(c[1], c[2], c[3], c[6] == "-" and c[4] or c[6], c[7])
   end
+  if #missed > 0 then
+    out[#out + 1] = "\nWhere the time and the memory of these go: "
+      .. "[WHY.md](WHY.md)."
+  end
 end
 
 local function measurements(out, all, contenders)

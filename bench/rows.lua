@@ -156,6 +156,8 @@ rows.list = {
 --- Work that must grow in a straight line; each takes 10^2 to 10^6.
 rows.scale = {
   { title = "tasks started and ended", run = { "neap", "scale_tasks $n" } },
+  { title = "Lua alone: coroutines made, resumed three times",
+    run = { "lua", "scale_tasks $n" } },
   { title = "timers set and reached", run = { "neap", "scale_timers $n" } },
   { title = "waiters of one event", run = { "neap", "scale_waiters $n" } },
   { title = "listeners added, one emit",
