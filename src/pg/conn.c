@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "pg/copy.h"
+#include "pg/notes.h"
 
 #define CONSUME_MAX 8 /* reads for one result before others get a turn */
 
@@ -76,7 +77,6 @@ void conn_recount(conn *c) {
 }
 
 static void consume(conn *c) {
-  PGnotify *n;
   int i;
 
   for (i = 0; i < CONSUME_MAX && c->state == CONN_OPEN; i++) {
@@ -88,7 +88,8 @@ static void consume(conn *c) {
       conn_lost(c, "io", NULL, PQerrorMessage(c->pg));
       return;
     }
-    while ((n = PQnotifies(c->pg)) != NULL) PQfreemem(n);
+    notes_take(c);
+    if (c->state != CONN_OPEN) return;
     /* Once more at once only in the middle of a long result, or when TLS may
     ** have decrypted more than it has handed out. */
     if (c->count == 0) break;
@@ -353,6 +354,7 @@ static void end(conn *c) {
     l->conn = NULL;
     l->lost = 1;
     l->error = c->error;
+    neap_wake(&l->note_wait, RC_LOST);
     c->lease = NULL;
   }
   settle_lost(c, &lost, &unsent);

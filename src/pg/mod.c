@@ -9,6 +9,7 @@
 
 #include "pg/ephemeral.h"
 #include "pg/l_copy.h"
+#include "pg/l_listen.h"
 #include "pg/l_pool.h"
 #include "pg/l_query.h"
 #include "pg/l_tx.h"
@@ -65,6 +66,7 @@ static void open_classes(lua_State *L, int t) {
   add(L, conn_methods);
   add(L, tx_open);
   add(L, copy_methods);
+  add(L, listen_methods);
   class_end(L, t, "conn");
   class_begin(L, HANDLE_TX, tx_metas);
   add(L, query_methods);

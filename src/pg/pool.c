@@ -2,7 +2,7 @@
 ** pool.c -- see pool.h: leases, what the connections report, housekeeping,
 ** birth and end. Who gets which connection is dispatch.c.
 */
-#include "pg/pool.h"
+#include "pg/notes.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -26,6 +26,7 @@ static void lease_fini(neap_body *b) {
   lease *l = container_of(b, lease, body);
 
   PQclear(l->copied);
+  notes_clear(l);
   neap_->body_unpin(&l->pool->body);
 }
 
@@ -51,6 +52,7 @@ lease *lease_new(pool *p) {
 
   if (l == NULL) return NULL;
   l->pool = p;
+  list_init(&l->notes);
   l->timer.fire = on_claim_time;
   l->timer.flags = NEAP_COUNTED;
   l->wait.op = &op_claim;

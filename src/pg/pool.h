@@ -27,10 +27,12 @@ typedef struct lease {
   uint64_t seq;
   int64_t limit_ns; /* as asked for */
   int rc;
-  unsigned char lost, in_tx, failed;
+  unsigned char lost, in_tx, failed, listening;
   unsigned savepoints;
   neap_op copy_op;  /* copy.h: what its wait is called */
   PGresult *copied; /* how the last COPY ended */
+  list notes;       /* notes.h: kept while `listening` */
+  neap_wait note_wait;
   conn_error error;
 } lease;
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pg/pool.h"
+#include "pg/notes.h"
 #include "pg/ring.h"
 
 #define ATTEMPTS_MAX 3
@@ -338,6 +338,7 @@ void lane_drain(conn *c) {
   while (c->state == CONN_OPEN && c->count > 0 && !PQisBusy(c->pg))
     if (!take(c, PQgetResult(c->pg))) break;
   c->draining = 0;
+  if (c->state == CONN_OPEN) notes_take(c); /* read with what was drained */
   if (c->state == CONN_OPEN && c->depth < before) {
     conn_recount(c);
     conn_event(c);

@@ -23,6 +23,7 @@ local pg = {}
 ---@field prepared? "named"|"unnamed"|"off"
 ---@field timezone? string|false    "UTC"; false: the server's
 ---@field echo? boolean|fun(sql: string, seconds: number)
+---@field listen_dsn? string  where db:listen connects, if not there
 ---@field on_connect? fun(conn: neap.pg.Conn)  once on each new connection
 ---@field on_acquire? fun(conn: neap.pg.Conn)  before one is handed to one owner
 ---@field on_release? fun(conn: neap.pg.Conn)  before it goes back
@@ -639,6 +640,12 @@ function Queryable:copy_in(target, columns, source, opts) end
 ---@return neap.pg.CopyOut
 function Queryable:copy_out(what, opts) end
 
+--- Send a message to those who listen; in a transaction, when it commits.
+---@async
+---@param channel string  1 to 63 bytes
+---@param payload? string at most 7999 bytes
+function Queryable:notify(channel, payload) end
+
 --- What a statement takes and gives, to be run on this same object.
 ---@async
 ---@param sql string
@@ -801,6 +808,34 @@ function Pool:close(opts) end
 ---@param opts? neap.pg.MigrateOptions
 ---@return integer[] versions  that were applied now
 function Pool:migrate(source, opts) end
+
+---@class neap.pg.Gap
+---@field since number      when the connection was lost, on neap.now()'s clock
+---@field attempts integer  dials until it was back
+
+---@class neap.pg.ListenOptions
+---@field on_gap? fun(gap: neap.pg.Gap)  the connection was lost: messages were missed
+---@field buffer? integer   messages that may wait for fn, 1024
+---@field overflow? "block"|"drop_oldest"|"error"  when more come, "block"
+
+---@class neap.pg.Subscription  `<close>` ends it
+---@field channel string
+---@field dropped integer   messages dropped by overflow="drop_oldest"
+local Subscription = {}
+
+--- No more messages; waits for the one that fn has in hand.
+---@async
+function Subscription:close() end
+
+--- Call fn for each message on a channel, in order, in a background task, until
+--- the subscription or the pool is closed. Returns when the server listens.
+--- Raises what prevents the connection: `io`, `pg`, `timeout`; `pool_closed`.
+---@async
+---@param channel string  1 to 63 bytes
+---@param fn fun(payload: string, pid: integer, channel: string)
+---@param opts? neap.pg.ListenOptions
+---@return neap.pg.Subscription
+function Pool:listen(channel, fn, opts) end
 
 ---@class neap.pg.Conn: neap.pg.Queryable, userdata
 local Conn = {}

@@ -13,6 +13,7 @@
 
 local core = require "neap.pg.core"
 local neap = require "neap"
+local listen = require "neap.pg.listen"
 local options = require "neap.options"
 local tx = require "neap.pg.tx"
 
@@ -61,6 +62,7 @@ local POOL_OPTIONS <const> = {
       return "must be the name of a time zone, or false for the server's"
     end
   end,
+  listen_dsn = "string",
   on_connect = "callable",
   on_acquire = "callable",
   on_release = "callable",
@@ -141,6 +143,7 @@ local Unfinished = {
 function pg.connect(dsn, opts)
   local config = configure(dsn, opts)
   local db = core.open(config)
+  listen.remember(db, config)
   if config.on_acquire or config.on_release then
     hooks[db] = { on_acquire = config.on_acquire, on_release = config.on_release }
   end
@@ -299,6 +302,7 @@ for _, class in ipairs { core.db, core.conn, core.tx } do
 end
 
 require("neap.pg.copy").install(core.db, core.conn, core.tx)
+listen.install(core.db, core.conn, core.tx)
 require("neap.pg.each").install(core.db, core.conn, core.tx)
 
 -- The end of a pool.
@@ -306,6 +310,7 @@ require("neap.pg.each").install(core.db, core.conn, core.tx)
 --- Wait until nothing is under way, at most `timeout` seconds, then close.
 ---@async
 local function finish(self, timeout, serve)
+  listen.close(self)
   local ok, done = pcall(self._drain, self, timeout, serve)
   self:_close()
   -- Requests to cancel what was still running are on the thread pool.
