@@ -121,7 +121,7 @@ local function connect(self)
     self.pool:_strict(true) -- what prevents it is raised, not waited for
   end
   local conn = self.pool:_acquire(math.huge, "db:listen")
-  local unfinished <close> = setmetatable({}, { __close = function()
+  local _ <close> = setmetatable({}, { __close = function()
     if self.conn ~= conn then conn:_release() end
   end})
   conn:_note(true)
