@@ -255,7 +255,8 @@ int main(int argc, char **argv) {
       "test/c/oom_sync.lua", "test/c/oom_events.lua", "test/c/oom_values.lua",
       "test/c/oom_threads.lua", "test/c/oom_giveup.lua",
       "test/c/oom_service.lua", "test/c/oom_seeing.lua",
-      "test/c/oom_flow.lua"};
+      "test/c/oom_flow.lua",
+      "test/c/oom_emitter.lua"};
   static char place[4096], cpath[4200];
   char *end;
 
