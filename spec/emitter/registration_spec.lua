@@ -173,3 +173,92 @@ describe("neap.emitter", function()
     assert.is_nil(next(weak))
   end))
 end)
+
+describe("many listeners", function()
+  local N <const> = 100000
+
+  it("are called in order, removed one by one, and all at once (M2, M8)", run({ timeout = 120 }, function()
+    local em = neap.emitter { max_listeners = 0 }
+    local handles, sum, last = {}, 0, 0
+    for i = 1, N do
+      handles[i] = em:on("x", function()
+        assert(last < i)
+        last, sum = i, sum + 1
+      end)
+    end
+    assert.are.equal(N, em:emit "x")
+    for i = 1, N do if i % 10 ~= 0 then handles[i]:off() end end
+    sum, last = 0, 0
+    assert.are.equal(N // 10, em:emit "x")
+    assert.are.equal(N // 10, sum)
+    assert.are.equal(N // 10, em:count "x")
+    assert.are.equal(N // 10, #em:listeners "x")
+    assert.are.equal(N // 10, em:off_all "x")
+    for _ = 1, N do em:once("x", function() sum = sum + 1 end) end
+    assert.are.equal(N, em:emit "x")
+    assert.are.equal(0, em:emit "x")
+    assert.are.equal(0, em:count())
+  end))
+
+  it("of any priority stand in order, however they came (M2)", run(function()
+    local em = neap.emitter { max_listeners = 0 }
+    local got = {}
+    for i = 1, 2000 do
+      local priority = i * 7919 % 13
+      em[i % 3 == 0 and "prepend" or "on"](em, "x", function()
+        got[#got + 1] = { priority, i % 3 == 0 and -i or i }
+      end, { priority = priority })
+      if i % 100 == 0 then em:emit "x" end
+      if i % 100 == 0 then
+        for k = 2, #got do
+          local a, b = got[k - 1], got[k]
+          assert(a[1] > b[1] or a[1] == b[1] and a[2] < b[2])
+        end
+        assert.are.equal(i, #got)
+        got = {}
+      end
+    end
+  end))
+
+  it("removed while others are added during an emit (M3)", run(function()
+    local em = neap.emitter { max_listeners = 0 }
+    local handles, called = {}, 0
+    for i = 1, 500 do
+      handles[i] = em:on("x", function()
+        called = called + 1
+        if i <= 100 then
+          for k = 1, 4 do handles[100 + (i - 1) * 4 + k]:off() end
+          for _ = 1, 10 do em:on("x", print, { priority = -i }):off() end
+          neap.sleep(1)
+        end
+      end)
+    end
+    assert.are.equal(100, em:emit "x")
+    assert.are.equal(100, called)
+    assert.are.equal(100, em:count "x")
+  end))
+end)
+
+describe("an emitter that was collected", function()
+  it("and is seen again is what it was; what comes in its place is not (M11)", function()
+    local seen = {}
+    local function make()
+      local em = neap.emitter()
+      em:on("x", function() end)
+      em:emit_sync "x"
+      setmetatable({}, { __gc = function() seen.em = em end })
+    end
+    make()
+    collectgarbage()
+    collectgarbage()
+    assert.are.equal(1, seen.em:emit_sync "x")
+    local emit_sync = seen.em.emit_sync
+    seen.em = nil
+    collectgarbage()
+    collectgarbage()
+    for _ = 1, 1000 do
+      local other = neap.queue(1)
+      assert.is_false((pcall(emit_sync, other, "x")))
+    end
+  end)
+end)

@@ -3,7 +3,8 @@
 ** or not, unable to wait.
 **
 ** Stack: 1 emitter, 2 name, 3 .. base-1 the arguments, base the record, base+1
-** its array, base+2 the first failure, base+3 the outcomes.
+** its array, base+2 the first failure, base+3 the outcomes,
+** or nil.
 */
 #include "core/emitter.h"
 #include "core/fault.h"
@@ -76,7 +77,10 @@ static int l_emitter_emit_sync(lua_State *L) {
   } else
     lua_pushnil(L);
   lua_pushnil(L);
-  lua_newtable(L);
+  if (e->errors == ERRORS_COLLECT)
+    lua_newtable(L);
+  else
+    lua_pushnil(L);
   for (i = 1; i <= n; i++) {
     const listener *l;
     int ok, hidden;
