@@ -31,8 +31,8 @@ local function check_handles()
   handles = nil
   if left <= 0 then return end
   core.report("leak", core.fault.new {
-    kind = "invalid", message = ("the run left %d handles open (watches, " ..
-      "streams, posts, processes)"):format(left),
+    kind = "invalid", message = ("the run left %d handle%s open (watches, " ..
+      "streams, posts, processes)"):format(left, left > 1 and "s" or ""),
   })
 end
 

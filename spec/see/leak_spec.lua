@@ -1,5 +1,6 @@
 local neap = require "neap"
 local run = require "spec.support.run"
+local shell = require "spec.support.shell"
 
 -- Slow steps are another matter, and a collector's work may be one.
 local DEBUG <const> = { debug = true, slow_ms = false }
@@ -66,6 +67,17 @@ describe("debug mode: what is collected without having been closed is reported, 
     collectgarbage()
     assert.are.equal(0, #reports)
   end))
+
+  it("handles that the run leaves open, by their number", function()
+    package.cpath = shell.build .. "/spec/capi/?.so;" .. package.cpath
+    local pipe, found = nil, {}
+    neap.run({ debug = true, slow_ms = false, on_error = function(info)
+      found[#found + 1] = info.what .. ": " .. info.error.message
+    end }, function() pipe = require("stranger").pipe() end)
+    pipe:close()
+    assert.are.equal(1, #found)
+    assert.is_truthy(found[1]:find("leak: the run left 1 handle open", 1, true))
+  end)
 
   it("nothing without it", run(function(reports)
     local function forget()

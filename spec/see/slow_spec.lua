@@ -79,6 +79,20 @@ describe("a step that takes longer than slow_ms", function()
     assert.are.equal("the listener", reports:take("slow").name)
   end))
 
+  it("inside a C function that waits then, not returning, has no stack", function()
+    local list, reports = {}, {}
+    for i = 1, 300000 do list[i] = i + 0.5 end
+    neap.run({ clock = "real", slow_ms = 2, on_error = function(info)
+      reports[#reports + 1] = info
+    end }, function()
+      neap.checkpoint()
+      neap.thread.call("return 1", list) -- copies it, and waits
+    end)
+    local info = reports[1]
+    assert.are.equal("slow", info.what)
+    assert.is_truthy(info.traceback:find("no stack", 1, true), info.traceback)
+  end)
+
   it("leaves a debug hook that was there before", run(SLOW, function(reports)
     local lines = 0
     neap.spawn(function()

@@ -134,6 +134,16 @@ describe("neap.run{trace=}", function()
     assert.are.equal(tid, spawn.args.task)
   end)
 
+  it("gives tasks the numbers that they have in a dump", function()
+    local text
+    local events = traced({}, function()
+      named("somebody", neap.sleep, 5)
+      neap.sleep(1)
+      text = neap.dump { traceback = false }
+    end)
+    assert.is_truthy(text:find("somebody #" .. events:track "somebody" .. " ", 1, true), text)
+  end)
+
   it("takes real time where the clock is real", function()
     local events = traced({ clock = "real" }, function()
       named("sleeper", neap.sleep, 0.02):join()

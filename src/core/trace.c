@@ -20,7 +20,8 @@
 #include "core/task.h"
 
 enum { PID_TASKS = 1, PID_CO, PID_POOL }; /* groups of tracks */
-enum { TID_LOOP = 9, TID_FIRST }; /* ids are unique over the groups */
+/* Ids are unique over the groups: that of a task is its number in a dump. */
+enum { TID_LOOP = 1000000000, TID_FIRST };
 
 enum phase { IS_NEW, IS_RUNNING, IS_WAITING, IS_READY };
 
@@ -264,7 +265,7 @@ void trace_spawned(rt *r, task *t) {
   }
   k = &x->tasks[t->anchor];
   memset(k, 0, sizeof *k);
-  k->tid = x->tids++;
+  k->tid = task_number(t);
   if (x->at.tid == 0) return;
   timeline_begin(&x->out, 'i', "spawn", x->at.pid, x->at.tid, now(x));
   timeline_args(&x->out);
@@ -281,12 +282,10 @@ static unsigned hash_of(const char *s) { /* FNV-1a */
 
 static int l_name(lua_State *L) { /* trace, track, handle */
   track *k = lua_touserdata(L, 2);
-  const char *name = "neap.run";
+  const char *name;
 
-  if (k->tid != TID_FIRST) {
-    lua_getfield(L, 3, "name");
-    name = lua_tostring(L, -1);
-  }
+  lua_getfield(L, 3, "name");
+  name = lua_tostring(L, -1);
   if (name == NULL || k->hash == hash_of(name)) return 0;
   k->hash = hash_of(name);
   name_track(lua_touserdata(L, 1), PID_TASKS, k->tid, name);
