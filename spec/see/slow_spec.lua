@@ -15,6 +15,14 @@ local function spin(ms)
   repeat local over = os.clock() >= till until over
 end
 
+--- Without what is told while a step still runs: on a busy machine that may be.
+local function ended(reports)
+  for i = #reports, 1, -1 do
+    if reports[i].error.message:find("still does", 1, true) then table.remove(reports, i) end
+  end
+  return reports
+end
+
 local SLOW <const> = { clock = "real", slow_ms = LIMIT }
 
 describe("a step that takes longer than slow_ms", function()
@@ -25,7 +33,7 @@ describe("a step that takes longer than slow_ms", function()
     end)
     task.name = "busy"
     task:join()
-    local info = reports:take "slow"
+    local info = ended(reports):take "slow"
     assert.are.equal(task, info.task)
     assert.are.equal("busy", info.name)
     assert.are.equal("slow", info.error.kind)
@@ -37,7 +45,7 @@ describe("a step that takes longer than slow_ms", function()
 
   it("shows the C function that took the time", run(SLOW, function(reports)
     neap.spawn(function() os.execute(("sleep %.3f"):format(4 * LIMIT / 1000)) end):join()
-    local info = reports:take "slow"
+    local info = ended(reports):take "slow"
     assert.is_truthy(info.traceback:find("in function 'os.execute'", 1, true), info.traceback)
   end))
 
@@ -48,7 +56,7 @@ describe("a step that takes longer than slow_ms", function()
       return nil
     end
     neap.spawn(outermost):join()
-    local info = reports:take "slow"
+    local info = ended(reports):take "slow"
     assert.is_truthy(info.traceback:find("slow_spec.lua:" .. spin_line, 1, true))
     assert.is_truthy(info.traceback:find("in a coroutine of the task", 1, true))
     assert.is_truthy(info.traceback:find("in local 'inner'", 1, true), info.traceback)
@@ -61,7 +69,7 @@ describe("a step that takes longer than slow_ms", function()
     end
     neap.checkpoint()
     neap.sleep(2 * LIMIT / 1000) -- waiting is no work
-    assert.are.equal(2, #reports)
+    assert.are.equal(2, #ended(reports))
     reports:take "slow"
     reports:take "slow"
   end))
@@ -74,7 +82,7 @@ describe("a step that takes longer than slow_ms", function()
     end)
     neap.checkpoint()
     em:emit "x"
-    assert.are.equal(1, #reports)
+    assert.are.equal(1, #ended(reports))
     assert.are.equal("the listener", reports:take("slow").name)
   end))
 
@@ -103,7 +111,7 @@ describe("a step that takes longer than slow_ms", function()
       assert.is_truthy(debug.gethook())
       debug.sethook()
     end):join()
-    reports:take "slow"
+    ended(reports):take "slow"
   end))
 
   it("is told of while it runs when it does not end", function()
