@@ -39,6 +39,14 @@ describe("db:batch", function()
     server.whole(db)
   end))
 
+  it("takes any number of statements that it has never seen", with(function(db)
+    local r = db:batch(function(b)
+      for i = 1, 20 do b:value("select " .. i) end
+    end)
+    assert.are.equal(20, r.n)
+    assert.are.equal(20, r[20])
+  end))
+
   it("is atomic: an error undoes all of it, and has its index",
     with(function(db)
       local err = raises("pg", db.batch, db, function(b)

@@ -25,6 +25,16 @@ local samples = {
   ["jsonb[]"] = { { { a = 1 } } },
   ["bytea[]"] = { { "\0\1" } },
   ["timestamptz[]"] = { { pg.timestamptz "2024-02-29 12:00:00Z" } },
+  varbit = { "0101000011", pg.bits "" },
+  point = { { x = 1, y = 2 } }, line = { { a = 1, b = 2, c = 3 } },
+  lseg = { { { 1, 2 }, { 3, 4 } } }, box = { { { 1, 2 }, { 3, 4 } } },
+  path = { { { 1, 2 }, { 3, 4 }, closed = true } }, polygon = { { { 1, 2 } } },
+  circle = { { x = 1, y = 2, r = 3 } },
+  int4range = { pg.range(1, 5), pg.range.empty, pg.range(nil, 3) },
+  numrange = { pg.range(pg.numeric "1.5", nil, "(]") },
+  int4multirange = { { pg.range(1, 3), pg.range(5, 7) }, {} },
+  ["int4range[]"] = { { pg.range(1, 5), pg.null } },
+  inet = { "10.0.0.1/8", "::1" }, macaddr = { "08:00:2b:01:02:03" },
 }
 
 local texts = {
@@ -44,6 +54,16 @@ local texts = {
   ["text[]"] = { '{"a b","q\\"",NULL}' },
   ["jsonb[]"] = { '{"{\\"a\\": 1}"}' },
   ["timestamptz[]"] = { '{"2024-02-29 12:00:00+00"}' },
+  varbit = { "0101000011" }, point = { "(1,2)" }, line = { "{1,2,3}" },
+  lseg = { "[(1,2),(3,4)]" }, box = { "(3,4),(1,2)" },
+  path = { "((1,2),(3,4))", "[(1,2)]" }, polygon = { "((1,2),(3,4))" },
+  circle = { "<(1,2),3>" },
+  int4range = { "[1,5)", "(,)", "empty" }, numrange = { '("1.5",]' },
+  tsrange = { '["2024-02-29 12:00:00",)' },
+  int4multirange = { "{[1,3),[5,7)}", "{}" },
+  ["int4range[]"] = { '{"[1,5)",empty,NULL}' },
+  ["box[]"] = { "{(3,4),(1,2);(1,1),(0,0)}" },
+  int2vector = { "1 2 -3" },
 }
 
 --- Types that take bytes of any length.

@@ -130,10 +130,32 @@ describe("network addresses", function()
       value.from_binary("macaddr8", "\x08\x00\x2b\x01\x02\x03\x04\x05"))
   end)
 
-  it("are sent as text", function()
-    local bytes, format = value.put("inet", "::1/64")
-    assert.are.equal("::1/64", bytes)
-    assert.are.equal("text", format)
+  it("are sent in binary where they are written out", function()
+    for name, list in pairs {
+      inet = { "::1", "10.11.12.13", "10.11.12.13/8", "2001:db8::/32", "0.0.0.0/0" },
+      cidr = { "10.0.0.0/8", "10.0.0.1/32", "2001:db8::/32" },
+      macaddr = { "08:00:2b:01:02:ff" }, macaddr8 = { "08:00:2b:01:02:03:04:05" },
+    } do
+      for _, text in ipairs(list) do
+        assert.are.equal(text, value.trip(name, text))
+      end
+    end
+    assert.are.equal("\2\8\0\4\10\11\12\13", (value.put("inet", "10.11.12.13/8")))
+  end)
+
+  it("of any other spelling are for the server to read", function()
+    for name, list in pairs {
+      inet = { "10.1", "10.0.0.1/33", "::1%eth0", "x", "10.0.0.1/", "1.2.3.4/8x", "" },
+      cidr = { "10.0.0.1/8", "10" },
+      macaddr = { "08002b010203", "08-00-2b-01-02-03", "08:00:2b:01:02:03:04:05" },
+      macaddr8 = { "08:00:2b:01:02:03" },
+    } do
+      for _, text in ipairs(list) do
+        local bytes, format = value.put(name, text)
+        assert.are.equal("text", format, text)
+        assert.are.equal(text, bytes)
+      end
+    end
     assert.are.equal("expected a string, got an integer", refusal("inet", 5))
   end)
 end)

@@ -54,10 +54,8 @@ static int complain(lua_State *L, const place *at, const char *why) {
   return neap_raise(L, "invalid", NULL, lua_tostring(L, -1));
 }
 
-static void refuse(lua_State *L, const place *at, int nth, pg_oid oid,
+static void refuse(lua_State *L, const place *at, int nth, const pg_type *t,
                    const char *why) {
-  const pg_type *t = pg_type_of(oid);
-
   if (t != NULL)
     lua_pushfstring(L, "parameter $%d (%s): %s", nth, t->name, why);
   else
@@ -65,7 +63,7 @@ static void refuse(lua_State *L, const place *at, int nth, pg_oid oid,
   complain(L, at, lua_tostring(L, -1));
 }
 
-static void add_one(lua_State *L, args *a, pg_oid oid, int idx, int nth,
+static void add_one(lua_State *L, args *a, const pg_type *type, int idx, int nth,
                     const place *where) {
   cell *c = &a->cells[a->n];
   const char *why;
@@ -76,15 +74,15 @@ static void add_one(lua_State *L, args *a, pg_oid oid, int idx, int nth,
   if (lua_isnoneornil(L, idx) || neap_->is_null(L, idx)) {
     c->len = -1;
   } else {
-    if ((why = pg_put(L, idx, oid, &a->bytes, &c->format)) != NULL)
-      refuse(L, where, nth, oid, why);
+    if ((why = pg_put(L, idx, type, &a->bytes, &c->format)) != NULL)
+      refuse(L, where, nth, type, why);
     if (a->bytes.len - at > INT_MAX / 2)
-      refuse(L, where, nth, oid, "the value is larger than 1 GB");
+      refuse(L, where, nth, type, "the value is larger than 1 GB");
     c->len = (int)(a->bytes.len - at);
     buf_byte(&a->bytes, '\0'); /* libpq measures texts by their NUL */
     if (a->bytes.failed) no_memory(L);
     if (c->format == 0 && memchr(a->bytes.data + at, '\0', (size_t)c->len))
-      refuse(L, where, nth, oid, "a text may not contain a zero byte");
+      refuse(L, where, nth, type, "a text may not contain a zero byte");
   }
   a->n++;
 }
@@ -105,6 +103,6 @@ void args_add(lua_State *L, args *a, const stmt *s, int first, int n,
   room_for(L, a, n);
   luaL_checkstack(L, 8, "parameters");
   for (i = 0; i < n; i++)
-    add_one(L, a, s->described ? s->params[i] : 0, first + i, i + 1, &where);
+    add_one(L, a, s->described ? s->takes[i] : NULL, first + i, i + 1, &where);
   a->sets++;
 }

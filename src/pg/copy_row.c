@@ -11,10 +11,6 @@
 #include "neap.h"
 #include "pg/type.h"
 
-#define BYTEA 17
-#define JSON 114
-#define JSONB 3802
-
 static const char signature[] = "PGCOPY\n\377\r\n"; /* and a NUL */
 #define HEADER (sizeof signature + 8) /* flags, length of the extension */
 
@@ -25,10 +21,6 @@ int copy_rows_can_be_binary(const copy_rows *k, int in) {
     const pg_type *t = k->cols[i].type;
     if (t == NULL || (in ? t->to_binary == NULL : t->from_binary == NULL))
       return 0;
-    if (in && t->element != 0) {
-      t = pg_type_of(t->element);
-      if (t == NULL || t->to_binary == NULL) return 0;
-    }
   }
   return 1;
 }
@@ -65,7 +57,6 @@ static int refuse(lua_State *L, copy_rows *k, int names, int i,
 static void put_binary(lua_State *L, copy_rows *k, int i, int names) {
   size_t at = k->out.len;
   const char *why;
-  uint32_t len;
 
   buf_u32(&k->out, 0); /* the length, when it is known */
   why = k->cols[i].type->to_binary(L, k->cols[i].type, lua_gettop(L), &k->out);
@@ -79,11 +70,7 @@ static void put_binary(lua_State *L, copy_rows *k, int i, int names) {
   if (k->out.failed) no_memory(L);
   if (k->out.len - at - 4 > INT_MAX / 2)
     refuse(L, k, names, i, "the value is larger than 1 GB");
-  len = (uint32_t)(k->out.len - at - 4);
-  k->out.data[at] = (char)(len >> 24);
-  k->out.data[at + 1] = (char)(len >> 16);
-  k->out.data[at + 2] = (char)(len >> 8);
-  k->out.data[at + 3] = (char)len;
+  pg_set_length(&k->out, at);
 }
 
 static void escape(buf *out, const char *p, size_t len) {
@@ -100,51 +87,11 @@ static void escape(buf *out, const char *p, size_t len) {
   buf_append(out, from, (size_t)(end - from));
 }
 
-static void hex(buf *out, const char *p, size_t len) {
-  static const char digits[] = "0123456789abcdef";
-  size_t i;
-
-  buf_string(out, "\\x");
-  for (i = 0; i < len; i++) {
-    buf_byte(out, digits[(unsigned char)p[i] >> 4]);
-    buf_byte(out, digits[(unsigned char)p[i] & 15]);
-  }
-}
-
-/* The value on top, as its text. */
-static const char *text_of(lua_State *L, copy_rows *k, int i) {
-  const struct copy_column *c = &k->cols[i];
-  buf *cell = &k->cell;
-  const char *why;
-  int format, idx = lua_gettop(L);
-
-  buf_reset(cell);
-  switch (c->oid) {
-  case BYTEA: {
-    buf raw = {0};
-    why = pg_put(L, idx, c->oid, &raw, &format);
-    if (why == NULL && format == 1) hex(cell, raw.data, raw.len);
-    else if (why == NULL) buf_append(cell, raw.data, raw.len);
-    buf_fini(&raw);
-    return why;
-  }
-  case JSON:
-  case JSONB: /* their texts are the same */
-    return pg_put(L, idx, JSON, cell, &format);
-  default:
-    if (c->type != NULL && c->type->to_binary != NULL &&
-        c->type->element == 0) { /* refuses what does not fit */
-      why = c->type->to_binary(L, c->type, idx, cell);
-      if (why != NULL && why != pg_as_text) return why;
-      buf_reset(cell);
-    }
-    return pg_text_of(L, idx, cell);
-  }
-}
-
 static void put_text(lua_State *L, copy_rows *k, int i, int names) {
-  const char *why = text_of(L, k, i);
+  const char *why;
 
+  buf_reset(&k->cell);
+  why = pg_put_text(L, lua_gettop(L), k->cols[i].type, &k->cell);
   if (why != NULL) refuse(L, k, names, i, why);
   if (k->cell.failed) no_memory(L);
   if (k->cell.len > 0 && memchr(k->cell.data, '\0', k->cell.len) != NULL)
@@ -282,7 +229,7 @@ static int take_text(lua_State *L, copy_rows *k, const char *p, size_t len) {
     if (i > 0 && (p == end || *p++ != '\t')) return garbage(L, k);
     if (!unescape(k, &p, end)) continue;
     if (k->cell.failed) return no_memory(L);
-    pg_push_text(L, k->cols[i].oid, k->cell.data ? k->cell.data : "",
+    pg_push_text(L, k->cols[i].type, k->cell.data ? k->cell.data : "",
                  k->cell.len);
     lua_rawseti(L, -2, i + 1);
   }

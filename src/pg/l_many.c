@@ -170,7 +170,8 @@ static int batch_go(lua_State *L, query *q) {
   query *first;
 
   p->guard = q;
-  for (; q->nth <= (int)lua_rawlen(L, 2); q->nth++) {
+  /* Each has its own attempts: that one was described is no failure. */
+  for (; q->nth <= (int)lua_rawlen(L, 2); q->nth++, q->attempts = 0) {
     stmt *s = push_item(L, h, q->nth, what);
     query_set_stmt(q, s);
     q->nargs = integer_at(L, top + 1, ITEM_N);

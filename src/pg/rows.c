@@ -28,7 +28,7 @@ static void push_cell(lua_State *L, const reader *r, int row, int col) {
   if (c->decode != NULL)
     c->decode(L, c->type, p, (size_t)len);
   else
-    pg_push_text(L, c->oid, p, (size_t)len);
+    pg_push_text(L, c->type, p, (size_t)len);
 }
 
 static int is_null(const reader *r, int row, int col) {

@@ -24,6 +24,7 @@ void stmt_ref(stmt *s) { s->refs++; }
 void stmt_unref(stmt *s) {
   if (s == NULL || --s->refs > 0) return;
   base_free(s->params);
+  base_free(s->takes);
   base_free(s->cols);
   base_free(s->names);
   base_free(s->on);
@@ -59,25 +60,32 @@ static char *join_names(const PGresult *r) {
 int stmt_learn(stmt *s, const PGresult *r) {
   int i, np = PQnparams(r), nc = PQnfields(r);
   pg_oid *params = base_alloc((size_t)(np + 1) * sizeof *params);
+  const pg_type **takes = base_alloc((size_t)(np + 1) * sizeof *takes);
   column *cols = base_alloc((size_t)(nc + 1) * sizeof *cols);
   char *names = join_names(r);
 
-  if (params == NULL || cols == NULL || names == NULL) {
+  if (params == NULL || takes == NULL || cols == NULL || names == NULL) {
     base_free(params);
+    base_free(takes);
     base_free(cols);
     base_free(names);
     return -ENOMEM;
   }
   base_free(s->params);
+  base_free(s->takes);
   base_free(s->cols);
   base_free(s->names);
   s->params = params;
+  s->takes = takes;
   s->cols = cols;
   s->names = names;
   s->nparams = np;
   s->ncols = nc;
   s->binary = (unsigned char)all_binary(r);
-  for (i = 0; i < np; i++) params[i] = PQparamtype(r, i);
+  for (i = 0; i < np; i++) {
+    params[i] = PQparamtype(r, i);
+    takes[i] = pg_type_of(params[i]);
+  }
   for (i = 0; i < nc; i++) {
     cols[i].oid = PQftype(r, i);
     cols[i].type = pg_type_of(cols[i].oid);
@@ -104,9 +112,11 @@ stmt *stmt_alias(const stmt *s, const char *sql, size_t len) {
   if (a == NULL) return NULL;
   for (i = 0; i < s->ncols; i++) end += strlen(end) + 1;
   a->params = copy_of(s->params, (size_t)s->nparams * sizeof *s->params);
+  a->takes = copy_of(s->takes, (size_t)s->nparams * sizeof *s->takes);
   a->cols = copy_of(s->cols, (size_t)s->ncols * sizeof *s->cols);
   a->names = copy_of(s->names, (size_t)(end - s->names));
-  if (a->params == NULL || a->cols == NULL || a->names == NULL) {
+  if (a->params == NULL || a->takes == NULL || a->cols == NULL ||
+      a->names == NULL) {
     stmt_unref(a);
     return NULL;
   }

@@ -34,6 +34,7 @@ struct stmt {
   sql_info info;
   int nparams, ncols;
   pg_oid *params;
+  const pg_type **takes; /* of each parameter; NULL: not known, text */
   column *cols;
   char *names; /* of the columns, each ended by NUL */
   int64_t ewma; /* ns; 0: no history */

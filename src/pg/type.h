@@ -29,7 +29,10 @@ enum pg_class {
   PG_INTERVAL,
   PG_JSON,  /* user value 1: the JSON text */
   PG_BYTEA, /* user value 1: the bytes */
-  PG_ARRAY, /* the only one that is a table */
+  PG_BITS,
+  PG_RANGE, /* user values: lower and upper */
+  PG_ARRAY, /* this and the next are tables */
+  PG_MULTIRANGE,
   PG_CLASSES
 };
 extern const char pg_class_key[PG_CLASSES]; /* addresses only */
@@ -60,8 +63,32 @@ const char *pg_describe(lua_State *L, int idx); /* pushes "an integer" */
 /* The bytes of a value as the user would write it, for a parameter that goes
 ** as text: no NUL at the end. NULL, or what is wrong. */
 const char *pg_text_of(lua_State *L, int idx, buf *out);
-/* A table as an array literal. */
-const char *pg_array_text(lua_State *L, int idx, buf *out);
+/* The same of a value that is to be of the type, checked as far as it has a
+** binary form. Each type's own pg_encode to_text does no less. */
+const char *pg_write_text(lua_State *L, const pg_type *type, int idx,
+                          buf *out);
+
+/* What an array, range or multirange is made of. */
+static inline const pg_type *pg_part(const pg_type *type) {
+  return type->of != NULL ? type->of : pg_type_of(type->element);
+}
+
+/* Puts a backslash before each quote and backslash from start on. */
+void pg_escape(buf *out, size_t start);
+/* The length, which stands in the four bytes at `at`, of what follows. */
+void pg_set_length(buf *out, size_t at);
+
+/* A buffer that the collector frees, pushed. */
+buf *pg_scratch_push(lua_State *L);
+
+/* A table as an array literal, of items of a type or NULL. */
+const char *array_text(lua_State *L, const pg_type *element, int idx,
+                       buf *out);
+/* Values of these classes as text; bounds are of the type, or NULL. */
+const char *bits_text(lua_State *L, int idx, buf *out);
+const char *range_text(lua_State *L, const pg_type *part, int idx, buf *out);
+const char *multirange_text(lua_State *L, const pg_type *range, int idx,
+                            buf *out);
 
 /* Arrays, between type_array.c and type_array_text.c. */
 #define ARRAY_DIMS 6 /* the server's limit */
@@ -70,9 +97,13 @@ typedef struct array_shape {
   int32_t length[ARRAY_DIMS], lower[ARRAY_DIMS];
 } array_shape;
 
-/* The shape of the table at idx (absolute), by its first items; `flat`: items
-** that are tables are values. NULL, or what is wrong. */
+/* Is the value at idx a row of an array, not an item? flat: enum pg_flat. */
+int array_is_level(lua_State *L, int idx, int flat);
+/* The shape of the table at idx (absolute), by its first items. NULL, or what
+** is wrong. */
 const char *array_measure(lua_State *L, int idx, int flat, array_shape *shape);
+/* What is wrong with the value at idx where an array is wanted, or NULL. */
+const char *array_refuses(lua_State *L, int idx);
 /* Makes the table on top an array with these lower bounds. */
 void array_finish(lua_State *L, const array_shape *shape);
 
@@ -128,8 +159,38 @@ PG_CODEC(timestamp);
 PG_CODEC(timestamptz);
 PG_CODEC(interval);
 PG_CODEC(inet);
-PG_CODEC(macaddr); /* and macaddr8 */
+PG_CODEC(cidr);
+PG_CODEC(macaddr);
+PG_CODEC(macaddr8);
 PG_CODEC(array);
+PG_CODEC(vector); /* int2vector, oidvector */
+PG_CODEC(bits);   /* bit, varbit */
+PG_CODEC(point);
+PG_CODEC(lseg);
+PG_CODEC(box);
+PG_CODEC(path);
+PG_CODEC(polygon);
+PG_CODEC(line);
+PG_CODEC(circle);
+PG_CODEC(range);
+PG_CODEC(multirange);
+
+#define PG_TO_TEXT(t)                                                         \
+  const char *t##_to_text(lua_State *L, const pg_type *type, int idx, buf *out)
+
+PG_TO_TEXT(bytea);
+PG_TO_TEXT(json); /* and jsonb */
+PG_TO_TEXT(array);
+PG_TO_TEXT(vector);
+PG_TO_TEXT(point);
+PG_TO_TEXT(lseg);
+PG_TO_TEXT(box);
+PG_TO_TEXT(path);
+PG_TO_TEXT(polygon);
+PG_TO_TEXT(line);
+PG_TO_TEXT(circle);
+PG_TO_TEXT(range);
+PG_TO_TEXT(multirange);
 
 /* Parts of pg_values_open(): each adds its constructors to the table on top
 ** of the stack. */
@@ -138,5 +199,7 @@ void time_values_open(lua_State *L);
 void array_values_open(lua_State *L);
 void json_values_open(lua_State *L);
 void bytea_values_open(lua_State *L);
+void bits_values_open(lua_State *L);
+void range_values_open(lua_State *L);
 
 #endif

@@ -123,7 +123,7 @@ void array_from_binary(lua_State *L, const pg_type *type, const char *p,
   reader r;
 
   r.type = type;
-  r.element = pg_type_of(type->element);
+  r.element = pg_part(type);
   r.p = p;
   r.end = p + len;
   r.len = len;
@@ -180,6 +180,11 @@ static const char *read_lower(lua_State *L, int idx, array_shape *shape) {
   return NULL;
 }
 
+int array_is_level(lua_State *L, int idx, int flat) {
+  if (!lua_istable(L, idx) || flat == PG_ALL_FLAT) return 0;
+  return flat == PG_NOT_FLAT || pg_class_of(L, idx) == PG_ARRAY;
+}
+
 const char *array_measure(lua_State *L, int idx, int flat,
                           array_shape *shape) {
   int top = lua_gettop(L), at = idx;
@@ -194,9 +199,9 @@ const char *array_measure(lua_State *L, int idx, int flat,
     if (shape->dims == ARRAY_DIMS)
       return "the array has more than 6 dimensions";
     shape->length[shape->dims++] = (int32_t)n;
-    if (flat || lua_rawgeti(L, at, 1) != LUA_TTABLE) break;
-    if (neap_->is_null(L, -1)) break;
+    lua_rawgeti(L, at, 1);
     at = lua_gettop(L);
+    if (!array_is_level(L, at, flat)) break;
   }
   lua_settop(L, top);
   wrong = read_lower(L, idx, shape);
@@ -219,26 +224,20 @@ static const char *write_item(lua_State *L, writer *w, int idx,
                               lua_Integer i) {
   size_t start = w->out->len;
   const char *wrong;
-  uint32_t len;
 
   if (is_null(L, idx)) {
     buf_u32(w->out, WIRE_NULL);
     w->has_null = 1;
     return NULL;
   }
-  if (!w->flat && lua_istable(L, idx) && pg_class_of(L, idx) != PG_FOREIGN)
+  if (array_is_level(L, idx, w->flat) && pg_class_of(L, idx) == PG_ARRAY)
     return "the array is nested more deeply than at its first item";
   buf_u32(w->out, 0);
   wrong = w->element->to_binary(L, w->element, idx, w->out);
   if (wrong == pg_as_text) return wrong;
   if (wrong != NULL)
     return lua_pushfstring(L, "item %I: %s", (LUAI_UACINT)i, wrong);
-  if (w->out->failed) return NULL; /* pg_put reports it */
-  len = (uint32_t)(w->out->len - start - 4);
-  w->out->data[start] = (char)(len >> 24);
-  w->out->data[start + 1] = (char)(len >> 16);
-  w->out->data[start + 2] = (char)(len >> 8);
-  w->out->data[start + 3] = (char)len;
+  pg_set_length(w->out, start);
   return NULL;
 }
 
@@ -254,7 +253,7 @@ static const char *write_level(lua_State *L, writer *w, int idx, int depth) {
     int inner = depth + 1 < w->shape->dims, child;
     lua_rawgeti(L, idx, i);
     child = lua_gettop(L);
-    if (inner && (!lua_istable(L, child) || is_null(L, child)))
+    if (inner && !array_is_level(L, child, w->flat))
       return lua_pushfstring(L, "the array is ragged: %s where its first item "
                                 "is an array", pg_describe(L, child));
     wrong = inner ? write_level(L, w, child, depth + 1)
@@ -282,6 +281,16 @@ static const char *check_type(lua_State *L, const pg_type *type, int idx,
   return NULL;
 }
 
+const char *array_refuses(lua_State *L, int idx) {
+  if (!lua_istable(L, idx)) return pg_expected(L, idx, "an array");
+  if (lua_rawlen(L, idx) == 0 && pg_class_of(L, idx) != PG_ARRAY &&
+      pg_count_of(L, idx) < 0) {
+    lua_pushnil(L); /* a table with fields is a mistake, not an empty array */
+    if (lua_next(L, idx)) return "expected an array, got a table with fields";
+  }
+  return NULL;
+}
+
 const char *array_to_binary(lua_State *L, const pg_type *type, int idx,
                             buf *out) {
   size_t start = out->len;
@@ -291,17 +300,11 @@ const char *array_to_binary(lua_State *L, const pg_type *type, int idx,
   int i;
 
   if (lua_type(L, idx) == LUA_TSTRING) return pg_as_text;
-  if (!lua_istable(L, idx)) return pg_expected(L, idx, "an array");
-  if (lua_rawlen(L, idx) == 0 && pg_class_of(L, idx) != PG_ARRAY &&
-      pg_count_of(L, idx) < 0) {
-    lua_pushnil(L); /* a table with fields is a mistake, not an empty array */
-    if (lua_next(L, idx)) return "expected an array, got a table with fields";
-  }
-  w.element = pg_type_of(type->element);
+  if ((wrong = array_refuses(L, idx)) != NULL) return wrong;
+  w.element = pg_part(type);
   w.shape = &shape;
   w.out = out;
-  w.flat = w.element->from_text == json_from_text ||
-           w.element->from_text == jsonb_from_text;
+  w.flat = w.element->flat;
   w.has_null = 0;
   if ((wrong = check_type(L, type, idx, w.element)) != NULL) return wrong;
   if ((wrong = array_measure(L, idx, w.flat, &shape)) != NULL) return wrong;
@@ -357,7 +360,7 @@ static lua_Integer take_options(lua_State *L) {
       const pg_type *type = NULL;
       if (lua_type(L, 5) == LUA_TSTRING)
         type = pg_type_named(lua_tostring(L, 5));
-      if (type == NULL || type->element != 0)
+      if (type == NULL || type->from_text == array_from_text)
         luaL_error(L, "pg.array: unknown type '%s'",
                    luaL_tolstring(L, 5, NULL));
       lua_setfield(L, 3, "type");

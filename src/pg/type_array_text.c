@@ -18,6 +18,7 @@ typedef struct reader {
   const pg_type *type, *element;
   size_t len;
   int null;  /* stack index */
+  char delim;
   int depth; /* open braces */
   int leaf;  /* depth at which the items are, 0 when none was seen */
   lua_Integer length[ARRAY_DIMS + 1]; /* of each depth, -1 when not known */
@@ -42,6 +43,10 @@ static void read_quoted(reader *r) {
   luaL_pushresult(&b);
 }
 
+static int is_special(char c) {
+  return c == '{' || c == '}' || c == '"' || c == '\\';
+}
+
 static void read_item(reader *r) {
   lua_State *L = r->L;
   const char *start = r->s.p, *text;
@@ -55,7 +60,8 @@ static void read_item(reader *r) {
     lua_remove(L, -2);
     return;
   }
-  while (r->s.p < r->s.end && strchr(",{}\"\\", *r->s.p) == NULL) r->s.p++;
+  while (r->s.p < r->s.end && *r->s.p != r->delim && !is_special(*r->s.p))
+    r->s.p++;
   len = (size_t)(r->s.p - start);
   if (len == 0) garbage(r);
   whole.p = start;
@@ -83,7 +89,7 @@ static void read_level(reader *r) {
         read_item(r);
       }
       lua_rawseti(L, -2, ++n);
-    } while (scan_char(&r->s, ','));
+    } while (scan_char(&r->s, r->delim));
     if (!scan_char(&r->s, '}')) garbage(r);
   }
   if ((*length >= 0 && *length != n) || (n == 0 && r->depth > 1)) garbage(r);
@@ -129,7 +135,8 @@ void array_from_text(lua_State *L, const pg_type *type, const char *p,
   r.s.p = p;
   r.s.end = p + len;
   r.type = type;
-  r.element = pg_type_of(type->element);
+  r.element = pg_part(type);
+  r.delim = r.element->delim ? r.element->delim : ',';
   r.len = len;
   r.depth = r.leaf = 0;
   for (i = 0; i <= ARRAY_DIMS; i++) r.length[i] = -1;
@@ -145,13 +152,13 @@ void array_from_text(lua_State *L, const pg_type *type, const char *p,
   lua_remove(L, r.null);
 }
 
-/* Writing, where the element type is not known to us or an item is a string
-** that the server is to read. */
+/* Writing, where the element type is not known to us, has no binary form, or
+** an item is a string that the server is to read. */
 
-/* Puts backslashes before quotes and backslashes from start on. */
-static void escape(buf *out, size_t start) {
+void pg_escape(buf *out, size_t start) {
   size_t i, n = 0, to;
 
+  if (out->failed) return;
   for (i = start; i < out->len; i++)
     n += out->data[i] == '"' || out->data[i] == '\\';
   if (n == 0 || buf_grow(out, n) == NULL) return;
@@ -163,48 +170,62 @@ static void escape(buf *out, size_t start) {
   out->len += n;
 }
 
-static const char *write_item(lua_State *L, int idx, buf *out) {
+typedef struct writer {
+  const pg_type *element; /* or NULL */
+  int flat;
+  char delim;
+  buf *out;
+} writer;
+
+static const char *write_item(lua_State *L, writer *w, int idx) {
   const char *wrong;
   size_t start;
 
   if (lua_isnil(L, idx) || neap_->is_null(L, idx)) {
-    buf_append(out, "NULL", 4);
+    buf_string(w->out, "NULL");
     return NULL;
   }
-  if (lua_type(L, idx) == LUA_TNUMBER || lua_isboolean(L, idx))
-    return pg_text_of(L, idx, out);
-  buf_byte(out, '"');
-  start = out->len;
-  if ((wrong = pg_text_of(L, idx, out)) != NULL) return wrong;
-  if (!out->failed) escape(out, start);
-  buf_byte(out, '"');
+  if ((w->element == NULL || w->element->to_text == NULL) &&
+      (lua_type(L, idx) == LUA_TNUMBER || lua_isboolean(L, idx)))
+    return pg_write_text(L, w->element, idx, w->out);
+  buf_byte(w->out, '"');
+  start = w->out->len;
+  if ((wrong = pg_write_text(L, w->element, idx, w->out)) != NULL)
+    return wrong;
+  pg_escape(w->out, start);
+  buf_byte(w->out, '"');
   return NULL;
 }
 
 /* Rows of unequal length are for the server to refuse. */
-static const char *write_level(lua_State *L, int idx, int depth, buf *out) {
+static const char *write_level(lua_State *L, writer *w, int idx, int depth) {
   lua_Integer i, n = pg_count_of(L, idx);
   const char *wrong;
 
   if (n < 0) n = (lua_Integer)lua_rawlen(L, idx);
   if (depth > ARRAY_DIMS) return "the array has more than 6 dimensions";
-  buf_byte(out, '{');
+  buf_byte(w->out, '{');
   for (i = 1; i <= n; i++) {
-    int child;
-    if (i > 1) buf_byte(out, ',');
+    int child, level;
+    if (i > 1) buf_byte(w->out, w->delim);
     lua_rawgeti(L, idx, i);
     child = lua_gettop(L);
-    wrong = lua_istable(L, child) && !neap_->is_null(L, child)
-                ? write_level(L, child, depth + 1, out)
-                : write_item(L, child, out);
+    level = array_is_level(L, child, w->flat);
+    wrong = level ? write_level(L, w, child, depth + 1)
+                  : write_item(L, w, child);
+    if (wrong != NULL && !level && w->element != NULL)
+      return lua_pushfstring(L, "item %I: %s", (LUAI_UACINT)i, wrong);
     if (wrong != NULL) return wrong;
     lua_pop(L, 1);
   }
-  buf_byte(out, '}');
+  buf_byte(w->out, '}');
   return NULL;
 }
 
-const char *pg_array_text(lua_State *L, int idx, buf *out) {
+const char *array_text(lua_State *L, const pg_type *element, int idx,
+                       buf *out) {
+  writer w = {element, element ? element->flat : PG_NOT_FLAT,
+              element && element->delim ? element->delim : ',', out};
   const char *wrong;
   array_shape shape;
   int i, plain = 1;
@@ -214,12 +235,76 @@ const char *pg_array_text(lua_State *L, int idx, buf *out) {
     lua_pushnil(L);
     if (lua_next(L, idx)) return "a table with fields has no text form";
   }
-  if ((wrong = array_measure(L, idx, 0, &shape)) != NULL) return wrong;
+  if ((wrong = array_measure(L, idx, w.flat, &shape)) != NULL) return wrong;
   for (i = 0; i < shape.dims; i++) plain &= shape.lower[i] == 1;
   for (i = 0; !plain && i < shape.dims; i++)
     buf_printf(out, "[%d:%d]", (int)shape.lower[i],
                (int)(shape.lower[i] + shape.length[i] - 1));
   if (!plain) buf_byte(out, '=');
   luaL_checkstack(L, 2 * ARRAY_DIMS + 16, "array");
-  return write_level(L, idx, 1, out);
+  return write_level(L, &w, idx, 1);
+}
+
+const char *array_to_text(lua_State *L, const pg_type *type, int idx,
+                          buf *out) {
+  const char *wrong;
+
+  if (lua_type(L, idx) == LUA_TSTRING) return pg_text_of(L, idx, out);
+  if ((wrong = array_refuses(L, idx)) != NULL) return wrong;
+  return array_text(L, pg_part(type), idx, out);
+}
+
+/* int2vector and oidvector: the binary form of an array, numbers with spaces
+** between them as text. They count from 0 on the server; here from 1. */
+
+void vector_from_binary(lua_State *L, const pg_type *type, const char *p,
+                        size_t len) {
+  /* An empty one has a dimension, of no items. */
+  if (len == 20 && read_u32(p) == 1 && read_u32(p + 12) == 0) {
+    vector_from_text(L, type, "", 0);
+    return;
+  }
+  array_from_binary(L, type, p, len);
+  pg_class_push(L, PG_ARRAY);
+  lua_setmetatable(L, -2);
+}
+
+void vector_from_text(lua_State *L, const pg_type *type, const char *p,
+                      size_t len) {
+  const pg_type *element = pg_part(type);
+  const char *end = p + len;
+  lua_Integer n = 0;
+
+  lua_createtable(L, 4, 1);
+  while (p < end) {
+    const char *from = p;
+    while (p < end && *p != ' ') p++;
+    element->from_text(L, element, from, (size_t)(p - from));
+    lua_rawseti(L, -2, ++n);
+    if (p < end && ++p == end) pg_garbage(L, type, len, 1);
+  }
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, "n");
+  pg_class_push(L, PG_ARRAY);
+  lua_setmetatable(L, -2);
+}
+
+const char *vector_to_binary(lua_State *L, const pg_type *type, int idx,
+                             buf *out) {
+  (void)L, (void)type, (void)idx, (void)out;
+  return pg_as_text; /* the server takes no array with another lower bound */
+}
+
+const char *vector_to_text(lua_State *L, const pg_type *type, int idx,
+                           buf *out) {
+  size_t at = out->len, i;
+  const char *wrong;
+
+  if (lua_type(L, idx) == LUA_TSTRING) return pg_text_of(L, idx, out);
+  if ((wrong = array_refuses(L, idx)) != NULL) return wrong;
+  if ((wrong = array_text(L, pg_part(type), idx, out)) != NULL) return wrong;
+  if (out->failed) return NULL;
+  for (i = at; i < out->len; i++)
+    if (strchr("{},\"", out->data[i]) != NULL) out->data[i] = ' ';
+  return NULL;
 }

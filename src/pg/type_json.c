@@ -3,7 +3,6 @@
 ** JSON type is JSON text; pg.json(v) turns any value into its text.
 */
 #include <stdio.h>
-#include <string.h>
 
 #include <lauxlib.h>
 
@@ -45,6 +44,11 @@ const char *json_to_binary(lua_State *L, const pg_type *type, int idx,
   return json_write(L, idx, out);
 }
 
+const char *json_to_text(lua_State *L, const pg_type *type, int idx,
+                         buf *out) {
+  return json_to_binary(L, type, idx, out);
+}
+
 void jsonb_from_text(lua_State *L, const pg_type *type, const char *p,
                      size_t len) {
   read_json(L, type, p, len);
@@ -83,11 +87,6 @@ const char *jsonpath_to_binary(lua_State *L, const pg_type *type, int idx,
 ** where it was made. The bytes are gathered in a buffer that the collector
 ** frees, for writing may raise. */
 
-static int l_scratch__gc(lua_State *L) {
-  buf_fini(lua_touserdata(L, 1));
-  return 0;
-}
-
 static int l_json_new(lua_State *L) {
   const char *wrong;
   buf *scratch;
@@ -116,18 +115,11 @@ static int l_json__tostring(lua_State *L) {
 }
 
 void json_values_open(lua_State *L) {
-  buf *scratch;
-
   pg_class_define(L, PG_JSON, "pg.json");
   lua_pushcfunction(L, l_json__tostring);
   lua_setfield(L, -2, "__tostring");
   lua_pop(L, 1);
-  scratch = lua_newuserdatauv(L, sizeof *scratch, 0);
-  memset(scratch, 0, sizeof *scratch);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_scratch__gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  pg_scratch_push(L);
   lua_pushcclosure(L, l_json_new, 1);
   lua_setfield(L, -2, "json");
 }

@@ -1,8 +1,7 @@
 /*
 ** type_text.c -- strings of all sorts: text and its relatives, "char", bytea,
-** uuid, void, network addresses.
+** uuid, void.
 */
-#include <arpa/inet.h>
 #include <string.h>
 
 #include <lauxlib.h>
@@ -167,6 +166,28 @@ const char *bytea_to_binary(lua_State *L, const pg_type *type, int idx,
   return NULL;
 }
 
+/* In hexadecimal, whatever the bytes are. */
+const char *bytea_to_text(lua_State *L, const pg_type *type, int idx,
+                          buf *out) {
+  size_t at = out->len, n, i;
+  const char *wrong = bytea_to_binary(L, type, idx, out);
+  char *p;
+
+  if (wrong != NULL || out->failed) return wrong;
+  n = out->len - at;
+  if ((p = buf_grow(out, n + 2)) == NULL) return NULL;
+  p = out->data + at;
+  for (i = n; i-- > 0;) { /* from the end: it grows in its place */
+    unsigned char c = (unsigned char)p[i];
+    p[2 * i + 3] = hex[c & 15];
+    p[2 * i + 2] = hex[c >> 4];
+  }
+  p[0] = '\\';
+  p[1] = 'x';
+  out->len += n + 2;
+  return NULL;
+}
+
 static int l_bytea_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   lua_newuserdatauv(L, 0, 1);
@@ -293,56 +314,4 @@ void void_from_binary(lua_State *L, const pg_type *type, const char *p,
 void void_from_text(lua_State *L, const pg_type *type, const char *p,
                     size_t len) {
   void_from_binary(L, type, p, len);
-}
-
-/* inet and cidr: family, bits, is cidr, number of bytes, bytes. An inet that
-** is one host has no mask, as the server writes it. */
-
-#define PG_INET 2 /* the wire's own numbers, whatever the system's are */
-#define PG_INET6 3
-
-void inet_from_binary(lua_State *L, const pg_type *type, const char *p,
-                      size_t len) {
-  char text[INET6_ADDRSTRLEN + 4];
-  int v6, bits, cidr;
-  size_t n;
-
-  if (len < 4) pg_garbage(L, type, len, 0);
-  v6 = p[0] == PG_INET6;
-  bits = (unsigned char)p[1];
-  cidr = p[2];
-  n = v6 ? 16 : 4;
-  if ((!v6 && p[0] != PG_INET) || (unsigned char)p[3] != n || len != 4 + n ||
-      bits > (int)n * 8 || (cidr != 0 && cidr != 1))
-    pg_garbage(L, type, len, 0);
-  if (inet_ntop(v6 ? AF_INET6 : AF_INET, p + 4, text, sizeof text) == NULL)
-    pg_garbage(L, type, len, 0);
-  if (!cidr && bits == (int)n * 8) lua_pushstring(L, text);
-  else lua_pushfstring(L, "%s/%d", text, bits);
-}
-
-void inet_from_text(lua_State *L, const pg_type *type, const char *p,
-                    size_t len) {
-  text_from_text(L, type, p, len);
-}
-
-/* macaddr and macaddr8: bytes in hexadecimal, with colons. */
-
-void macaddr_from_binary(lua_State *L, const pg_type *type, const char *p,
-                         size_t len) {
-  char text[24];
-  size_t i;
-
-  if (len != (type->oid == 774 ? 8u : 6u)) pg_garbage(L, type, len, 0);
-  for (i = 0; i < len; i++) {
-    text[3 * i] = hex[(unsigned char)p[i] >> 4];
-    text[3 * i + 1] = hex[p[i] & 15];
-    text[3 * i + 2] = ':';
-  }
-  lua_pushlstring(L, text, 3 * len - 1);
-}
-
-void macaddr_from_text(lua_State *L, const pg_type *type, const char *p,
-                       size_t len) {
-  text_from_text(L, type, p, len);
 }

@@ -33,31 +33,48 @@ typedef const char *(*pg_encode)(lua_State *L, const pg_type *type, int idx,
 
 extern const char pg_as_text[]; /* an address, compared with == */
 
-struct pg_type {
-  pg_oid oid;
-  pg_oid element; /* of an array type, else 0 */
-  const char *name;
-  pg_decode from_binary, from_text;
-  pg_encode to_binary; /* NULL: parameters are sent as text */
+/* May a Lua table be one value of the type? */
+enum pg_flat {
+  PG_NOT_FLAT,
+  PG_FLAT,    /* unless it is marked as a pg.array: then it is a dimension */
+  PG_ALL_FLAT /* json: any table is a document */
 };
 
-/* NULL when the type is not built in: its results must be asked for as text,
-** and its parameters sent as text. */
+struct pg_type {
+  pg_oid oid;
+  pg_oid element; /* what an array, range or multirange is made of, else 0 */
+  const char *name;
+  pg_decode from_binary; /* NULL: results must be asked for as text */
+  pg_decode from_text;
+  pg_encode to_binary; /* NULL: parameters are sent as text */
+  pg_encode to_text;   /* NULL: as pg_text_of */
+  unsigned char flat;  /* enum pg_flat */
+  char delim;          /* between items of an array of it; 0: a comma */
+  /* Types that the server has told of (type_map.h); NULL in built-in ones. */
+  const pg_type *of;           /* what element means */
+  const struct pg_more *more;
+};
+
+/* NULL when the type is not built in. */
 const pg_type *pg_type_of(pg_oid oid);
 const pg_type *pg_type_named(const char *name); /* "int8", "text[]"; NULL */
 
-/* One parameter at idx for a parameter of type oid, appended to out. *format
-** is 0 text, 1 binary. Text has no zero byte in it, and none at its end, which
+/* One parameter at idx for a parameter of the type (NULL: not known, it goes
+** as text), appended to out. *format is 0 text, 1 binary. Text has no zero byte in it, and none at its end, which
 ** libpq wants: the caller appends it. Returns NULL or what is wrong (see
 ** pg_encode); out->len is then as it was, and the text may lie on the Lua
 ** stack. Needs a few free stack slots, as any function called by Lua has. A
 ** Lua string may go to any type except bool: it is sent as text where the type
 ** is not a string. The value must not be nil or null: the caller sends NULL
 ** itself. */
-const char *pg_put(lua_State *L, int idx, pg_oid oid, buf *out, int *format);
+const char *pg_put(lua_State *L, int idx, const pg_type *type, buf *out,
+                   int *format);
 
-/* Push a value of any type from text; of one not built in, a string. */
-void pg_push_text(lua_State *L, pg_oid oid, const char *p, size_t len);
+/* The same always as text. */
+const char *pg_put_text(lua_State *L, int idx, const pg_type *type, buf *out);
+
+/* Push a value from text; of a type not known (NULL), a string. */
+void pg_push_text(lua_State *L, const pg_type *type, const char *p, size_t len);
 
 /* luaopen part: pushes the table of value constructors (numeric, date,
 ** timestamp, timestamptz, array, json, bytea, ...) that becomes pg.*. The

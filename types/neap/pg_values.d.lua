@@ -10,6 +10,7 @@
 ---@field timestamp neap.pg.TimestampClass
 ---@field timestamptz neap.pg.TimestamptzClass
 ---@field interval neap.pg.IntervalClass
+---@field range neap.pg.RangeClass
 local values = {}
 
 --- An exact decimal number. A float counts as the shortest text that reads
@@ -40,6 +41,11 @@ function values.json(v) end
 ---@return neap.pg.Bytea
 function values.bytea(s) end
 
+--- A string of bits, of 0 and 1.
+---@param digits string|neap.pg.Bits
+---@return neap.pg.Bits
+function values.bits(digits) end
+
 --- The instant so many seconds after 1970.
 ---@param seconds number
 ---@return neap.pg.Timestamptz
@@ -55,6 +61,43 @@ function values.seconds(seconds) end
 
 ---@class neap.pg.Json: userdata   tostring gives the text
 ---@class neap.pg.Bytea: userdata  tostring gives the bytes, # their number
+
+--- tostring gives the digits, # their number, [i] the i-th.
+---@class neap.pg.Bits: userdata
+---@field len integer   bits
+---@field bytes string  of them, filled up with zeros
+
+---@class neap.pg.Range: userdata   tostring gives its text
+---@field lower any          nil: infinite, or empty
+---@field upper any
+---@field lower_inc boolean  the bound itself belongs to it
+---@field upper_inc boolean
+---@field empty boolean
+
+---@class neap.pg.RangeClass
+---@field empty neap.pg.Range
+---@overload fun(lower: any, upper: any, bounds?: "[)"|"[]"|"(]"|"()"): neap.pg.Range
+
+---@class neap.pg.Multirange
+---@field n integer
+---@field [integer] neap.pg.Range
+
+---@class neap.pg.Point
+---@field x number
+---@field y number
+
+---@class neap.pg.Circle: neap.pg.Point
+---@field r number
+
+---@class neap.pg.Line
+---@field a number
+---@field b number
+---@field c number
+
+--- The points of an lseg, box, polygon or path.
+---@class neap.pg.Figure
+---@field [integer] neap.pg.Point
+---@field closed? boolean   of a path
 
 ---@alias neap.numeric.Operand neap.numeric|integer|number|string
 

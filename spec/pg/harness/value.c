@@ -58,7 +58,7 @@ static int l_decode(lua_State *L) {
   copy = lua_newuserdatauv(L, len > 0 ? len : 1, 0);
   memcpy(copy, bytes, len);
   if (strcmp(format, "text") == 0) {
-    pg_push_text(L, oid, copy, len);
+    pg_push_text(L, type, copy, len);
   } else {
     luaL_argcheck(L, type != NULL, 1, "not built in");
     type->from_binary(L, type, copy, len);
@@ -76,7 +76,7 @@ static int l_encode(lua_State *L) {
   luaL_checkany(L, 2);
   lua_settop(L, 2);
   buf_append(&out, "before", 6); /* a neighbour that must not change */
-  wrong = pg_put(L, 2, oid, &out, &format);
+  wrong = pg_put(L, 2, pg_type_of(oid), &out, &format);
   if (memcmp(out.data, "before", 6) != 0 ||
       (wrong != NULL && out.len != 6))
     return luaL_error(L, "encoder touched its neighbour");
