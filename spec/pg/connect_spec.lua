@@ -38,6 +38,12 @@ describe("pg.connect refuses", function()
   it_refuses("an open quote", "quoted value", "password='s3cret")
   it_refuses("lists that do not fit", "2 ports for 3 hosts",
     "host=a,b,c port=1,2 password=s3cret")
+  it_refuses("a port that is none", "port is not a number from 1 to 65535",
+    "host=x port=543x password=s3cret")
+  it_refuses("a port that is too high", "port is not a number",
+    "postgresql://u:s3cret@host:70000/db")
+  it_refuses("one bad port of several", "port 2 of 2",
+    "host=a,b port=1,x password=s3cret")
   it_refuses("an unknown option", "unknown option 'maxx'; did you mean 'max'",
     "host=x", { maxx = 1 })
   it_refuses("an unknown option in a table", "did you mean 'password'",

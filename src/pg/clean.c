@@ -5,10 +5,12 @@
 */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "pg/copy.h"
 
 #define LIMIT_NS INT64_C(5000000000)
+#define PING_NS INT64_C(2000000000)
 #define CLEAN 2 /* result of the coroutine; 1 is NEAP_PENDING */
 
 static const char *const reset[] = {
@@ -23,6 +25,10 @@ static int wait_lane(neap_co *co) { return neap_co_park(co, &op_clean); }
 static int is_quiet(const conn *c) {
   return c->count == 0 && c->cancelling == CANCEL_NONE && !c->closing_segment &&
          !c->copying && list_empty(&c->pending);
+}
+
+static int is_named(const conn *c) {
+  return c->pool->cfg.prepare_mode == PREPARE_NAMED;
 }
 
 static int is_idle(const conn *c) {
@@ -55,6 +61,34 @@ static int deallocate(conn *c, prepared *p) {
   return conn_service(c, sql);
 }
 
+/* Text must be readable and times must have their zone. Named statements get
+** this by startup options; poolers refuse those, but keep track of what is
+** set. Only what differs is: NULL, nothing. Each is tried once. */
+static const char *next_style(conn *c, char *sql, size_t size) {
+  static const char *const names[] = {"DateStyle", "IntervalStyle", "TimeZone"};
+  const pool *p = c->pool;
+  const char *want[] = {"ISO", "postgres", p->cfg.timezone};
+
+  while (!is_named(c) && c->styled < countof(names)) {
+    int i = c->styled++;
+    const char *is = PQparameterStatus(c->pg, names[i]);
+    if (want[i][0] == '\0' ||
+        (is != NULL && strncasecmp(is, want[i], strlen(want[i])) == 0 &&
+         (i == 0 || is[strlen(want[i])] == '\0')))
+      continue;
+    snprintf(sql, size, "set %s = '%s'", names[i], want[i]);
+    return sql;
+  }
+  return NULL;
+}
+
+static int style(conn *c) {
+  char sql[96];
+
+  if (next_style(c, sql, sizeof sql) == NULL) return 0;
+  return conn_service(c, sql) < 0 ? NEAP_ENOMEM : 1;
+}
+
 static int co_clean(neap_co *co) {
   conn *c = container_of(co, conn, clean.co);
   prepared *p;
@@ -76,8 +110,23 @@ static int co_clean(neap_co *co) {
       if (c->state != CONN_OPEN) CO_RETURN(co, 0);
       if (c->service_done < 0) goto doubt;
     }
-    c->dirty = 0;
+    c->dirty = c->styled = 0;
+    c->pool->stats.resets++;
     c->fresh = c->pool->cfg.has_on_connect != 0; /* its work is undone too */
+  }
+  while ((c->clean.step = style(c)) != 0) {
+    if (c->clean.step < 0) goto doubt;
+    while (c->state == CONN_OPEN && c->service) CO_AWAIT(co, wait_lane(co));
+    if (c->state != CONN_OPEN) CO_RETURN(co, 0);
+    if (c->service_done < 0) {
+      pool_unusable(c, &c->service_error);
+      CO_RETURN(co, 0);
+    }
+  }
+  if (c->pinging) {
+    if (conn_service(c, "") < 0) goto doubt;
+    while (c->state == CONN_OPEN && c->service) CO_AWAIT(co, wait_lane(co));
+    if (c->state != CONN_OPEN) CO_RETURN(co, 0);
   }
   while ((p = next_drop(c)) != NULL) {
     if (deallocate(c, p) < 0) goto doubt;
@@ -105,7 +154,8 @@ void conn_clean(conn *c) {
   c->use = USE_CLEANING;
   if (c->copying) copy_abandon(c);
   if (c->state != CONN_OPEN) return;
-  if (is_quiet(c) && is_idle(c) && !c->dirty && list_empty(&c->drop)) {
+  if (is_quiet(c) && is_idle(c) && !c->dirty && !c->pinging &&
+      list_empty(&c->drop) && (c->styled || is_named(c))) {
     pool_free(c);
     return;
   }
@@ -114,7 +164,8 @@ void conn_clean(conn *c) {
   c->clean.co.done = on_cleaned;
   c->clean.limit.fire = on_limit;
   neap_->timer_start(c->pool->loop, &c->clean.limit,
-                     neap_->now(c->pool->loop) + LIMIT_NS);
+                     neap_->now(c->pool->loop) +
+                       (c->pinging ? PING_NS : LIMIT_NS));
   conn_ref(c);
   neap_->co_start(&c->clean.co);
 }

@@ -227,6 +227,10 @@ static void on_service(query *q) {
   conn *c = q->owner;
 
   c->service = NULL;
+  if (q->rc == RC_OK && q->res != NULL)
+    conn_error_set(&c->service_error, "pg",
+                   PQresultErrorField(q->res, PG_DIAG_SQLSTATE),
+                   PQresultErrorField(q->res, PG_DIAG_MESSAGE_PRIMARY));
   c->service_done = q->rc == RC_OK && q->res != NULL &&
                             PQresultStatus(q->res) != PGRES_FATAL_ERROR
                         ? 1
@@ -363,18 +367,25 @@ static void end(conn *c) {
   conn_unref(c);
 }
 
-void conn_close(conn *c, const char *why) {
+void conn_close(conn *c, int reason, const char *why) {
   if (c->state != CONN_OPEN) return;
   c->pool->stats.closes++;
+  c->pool->stats.closed[reason]++;
   conn_error_set(&c->error, "io", NULL, why);
   end(c);
 }
 
 void conn_lost(conn *c, const char *kind, const char *code, const char *text) {
+  pool *p = c->pool;
+
   if (c->state != CONN_OPEN) return;
-  c->pool->stats.lost++;
+  p->stats.lost++;
+  p->stats.closed[CLOSE_LOST]++;
   conn_error_set(&c->error, kind, code, text);
+  neap_->body_pin(&p->body);
   end(c);
+  health_lost(p);
+  neap_->body_unpin(&p->body);
 }
 
 void conn_obliterate(conn *c) {

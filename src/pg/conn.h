@@ -85,6 +85,10 @@ struct conn {
   unsigned char state, use, cancelling;
   unsigned char blocked, draining, fresh, doomed, reserved, counted, dirty;
   unsigned char ddl, wanted, closing_segment, in_setup;
+  unsigned char stale;   /* dialled before the pool was told to expire */
+  unsigned char pinging; /* clean.c asks the server whether it is there */
+  unsigned char vouched; /* it has just said so */
+  unsigned char styled;  /* times its session has been put right */
   struct lease *lease;
   rec *ring; /* L1: cap is a power of two */
   unsigned head, count, cap;
@@ -108,6 +112,7 @@ struct conn {
   conn_error error;
   query *service; /* fence, rollback, reset; sent by the coroutines */
   int service_done;
+  conn_error service_error;
   dialler dial;
   canceller cancel;
   cleaner clean;
@@ -138,7 +143,7 @@ int conn_drop_prelude(conn *c, const char *sql);
 void conn_feed(conn *c);
 
 /* Close in good order (nothing in flight) or not (in flight: lost). */
-void conn_close(conn *c, const char *why);
+void conn_close(conn *c, int reason, const char *why);
 /* The connection is broken or in doubt: settle everybody, end it. */
 void conn_lost(conn *c, const char *kind, const char *code, const char *text);
 

@@ -5,10 +5,8 @@
 */
 #include "pg/pool.h"
 
-#define DIAL_MAX 4            /* connections being made at once */
 #define OPEN_THRESHOLD 2      /* a lane of this depth is not "nearly free" */
 #define UNKNOWN_NS 5000000    /* patience with a statement without history */
-#define PING_AFTER_NS INT64_C(1000000000)
 
 /* Dialling. */
 
@@ -32,7 +30,7 @@ static int free_slot(pool *p) {
 
 static int may_dial(const pool *p) {
   return p->state != POOL_CLOSED && p->size < pool_capacity(p) &&
-         p->dialling < DIAL_MAX &&
+         p->dialling < p->cfg.warmup_parallel &&
          neap_->now(p->loop) >= p->dial_after;
 }
 
@@ -52,7 +50,7 @@ static int dial(pool *p) {
 }
 
 static void dial_for(pool *p, unsigned wanted) {
-  while ((unsigned)p->dialling < wanted && may_dial(p))
+  while ((unsigned)(p->dialling + p->pinging) < wanted && may_dial(p))
     if (dial(p) < 0) break;
   if (p->size < pool_capacity(p) && pool_waiting(p) > 0 &&
       neap_->now(p->loop) < p->dial_after &&
@@ -60,9 +58,19 @@ static void dial_for(pool *p, unsigned wanted) {
     pool_no_dial(p);
 }
 
+/* Fewer than are to be there, or to be at rest? */
+static int wants_more(const pool *p) {
+  int idle = p->dialling;
+
+  if (p->size < p->cfg.min) return 1;
+  if (p->cfg.min_idle == 0 || p->size >= p->cfg.max) return 0;
+  LIST_EACH(n, (list *)&p->idle) idle++;
+  return idle < p->cfg.min_idle;
+}
+
 void pool_fill(pool *p) {
   if (p->state != POOL_OPEN) return;
-  while (p->size < p->cfg.min && may_dial(p))
+  while (wants_more(p) && may_dial(p))
     if (dial(p) < 0) break;
   pool_count_dials(p);
 }
@@ -75,16 +83,13 @@ conn *pool_take_idle(pool *p) {
 
   while ((n = list_first(&p->idle)) != NULL) {
     conn *c = container_of(n, conn, link);
-    int64_t now = neap_->now(p->loop);
+    int fit;
+    if (p->pinging > 0 && (unsigned)p->pinging >= pool_waiting(p)) return NULL;
     conn_ref(c);
-    if (now - c->idle_since > PING_AFTER_NS && !conn_alive(c))
-      conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
-    if (c->state == CONN_OPEN && c->use == USE_IDLE) {
-      node_remove(&c->link);
-      conn_unref(c);
-      return c;
-    }
+    fit = health_fit(c);
+    if (fit) node_remove(&c->link);
     conn_unref(c);
+    if (fit) return c;
   }
   return NULL;
 }
@@ -138,6 +143,8 @@ void pool_lease_to(conn *c, lease *l) {
 /* Hand q to c, which is in no list (idle before) or in pool->busy. The ref of
 ** the queue goes with it. */
 static void give(pool *p, conn *c, query *q) {
+  if (q->state == Q_QUEUED)
+    shed_served(p, &p->stats.queue_wait, neap_->now(p->loop) - q->begun);
   if (c->use == USE_IDLE) {
     c->use = USE_SHARED;
     list_prepend(&p->busy, &c->link);
@@ -156,6 +163,10 @@ static void give_fresh(conn *c, query *q) {
 }
 
 static void grant(conn *c, lease *l) {
+  pool *p = c->pool;
+
+  p->stats.granted++;
+  shed_served(p, &p->stats.acquire_wait, neap_->now(p->loop) - l->begun);
   pool_lease_to(c, l);
   neap_->timer_stop(c->pool->loop, &l->timer);
   l->rc = RC_OK;
@@ -254,6 +265,7 @@ void pool_pump(pool *p) {
   neap_->body_pin(&p->body);
   while (p->pump_again && p->state != POOL_CLOSED) {
     p->pump_again = 0;
+    if (p->cfg.shed_ns > 0) shed_late(p);
     if (pool_waiting(p) > 0) {
       serve_idle(p);
       dial_for(p, pool_waiting(p));
@@ -263,6 +275,7 @@ void pool_pump(pool *p) {
     pool_count_dials(p);
   }
   if (pool_waiting(p) == 0) neap_->timer_stop(p->loop, &p->redial);
+  if (p->cfg.min_idle > 0) pool_fill(p);
   p->pumping = 0;
   neap_->body_unpin(&p->body);
 }
@@ -293,6 +306,10 @@ int pool_submit(pool *p, query *q) {
   if (c != NULL) {
     give(p, c, q);
     return RC_OK;
+  }
+  if (shed_admit(p) != RC_OK) {
+    query_unref(q);
+    return RC_OVERLOADED;
   }
   q->state = Q_QUEUED;
   list_append(&p->queue, &q->link);

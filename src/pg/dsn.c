@@ -223,6 +223,34 @@ static int take(const char *list, int i, char **out) {
   return (*out = copy(p, n)) == NULL ? -ENOMEM : 0;
 }
 
+/* An empty one is the default. */
+static int is_port(const char *s, size_t n) {
+  long v = 0;
+  size_t i;
+
+  for (i = 0; i < n; i++) {
+    if (s[i] < '0' || s[i] > '9' || v > 65535) return 0;
+    v = v * 10 + (s[i] - '0');
+  }
+  return n == 0 || (v >= 1 && v <= 65535);
+}
+
+static int check_ports(const dsn *d, int ports, char *why, size_t size) {
+  int i, there;
+
+  for (i = 0; i < ports; i++) {
+    size_t n;
+    const char *p = item(d->port, i, &n, &there);
+    if (p == NULL || is_port(p, n)) continue;
+    snprintf(why, size, "port %d of %d is not a number from 1 to 65535", i + 1,
+             ports);
+    if (ports == 1)
+      snprintf(why, size, "the port is not a number from 1 to 65535");
+    return -EINVAL;
+  }
+  return 0;
+}
+
 static int add_target(dsn *d, int i, int ports) {
   dsn_target *t = &d->targets[d->ntargets++];
 
@@ -268,6 +296,7 @@ int dsn_finish(dsn *d, char *why, size_t size) {
     snprintf(why, size, "%d ports for %d hosts", ports, n);
     return -EINVAL;
   }
+  if ((rc = check_ports(d, ports, why, size)) < 0) return rc;
   free_targets(d);
   d->targets = base_alloc((size_t)n * sizeof *d->targets);
   if (d->targets == NULL) return -ENOMEM;

@@ -4,6 +4,7 @@
 */
 #include "pg/fault.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,13 +94,15 @@ static int length_of(const list *l) {
 void fault_push_pool_timeout(lua_State *L, const pool *p, int64_t limit_ns) {
   int idle = length_of(&p->idle), open = p->size - p->dialling;
   int leased = length_of(&p->leased);
-  char text[640];
+  char text[640], within[48] = "is free";
   int n;
 
+  if (limit_ns > 1)
+    snprintf(within, sizeof within, "within %g s", (double)limit_ns / 1e9);
   n = snprintf(text, sizeof text,
-               "no connection within %g s: %d of at most %d open, %d of them "
+               "no connection %s: %d of at most %d open, %d of them "
                "held, %d idle, %d connecting; %u waiting",
-               (double)limit_ns / 1e9, open, p->cfg.max + p->cfg.overflow, leased, idle,
+               within, open, p->cfg.max + p->cfg.overflow, leased, idle,
                p->dialling, p->nqueue + p->nclaims + p->nfollow);
   if (p->connect_error.kind[0] && p->dial_failures > 0)
     snprintf(text + n, sizeof text - (size_t)n, "; last connect error: %s",
@@ -115,6 +118,21 @@ void fault_push_pool_timeout(lua_State *L, const pool *p, int64_t limit_ns) {
     fault_push_connect(L, &p->connect_error);
     lua_setfield(L, -2, "cause");
   }
+}
+
+static void push_overloaded(lua_State *L, const pool *p) {
+  unsigned waiting = p->nqueue + p->nclaims + p->nfollow;
+  char text[400];
+
+  snprintf(text, sizeof text,
+           "the pool does not keep up, %u wait for one of %d connections: "
+           "connections are held for long (work inside of a transaction that "
+           "could be outside), statements are slower than usual, connections "
+           "are not given back, or there is more to do than %d can", waiting,
+           p->cfg.max + p->cfg.overflow, p->cfg.max + p->cfg.overflow);
+  neap_->fault_push(L, "pool_overloaded", NULL, text);
+  set_int(L, "waiting", (lua_Integer)waiting);
+  set_true(L, "safe_to_retry");
 }
 
 static void push_closed(lua_State *L) {
@@ -173,6 +191,9 @@ void fault_push_rc(lua_State *L, const query *q, int rc) {
   case RC_POOL_TIMEOUT:
     fault_push_pool_timeout(L, q->pool, q->acquire_by - q->begun);
     break;
+  case RC_OVERLOADED:
+    push_overloaded(L, q->pool);
+    break;
   case RC_CLOSED:
     push_closed(L);
     break;
@@ -194,6 +215,9 @@ void fault_push_claim(lua_State *L, const lease *l, int rc) {
   switch (rc) {
   case RC_POOL_TIMEOUT:
     fault_push_pool_timeout(L, l->pool, l->limit_ns);
+    break;
+  case RC_OVERLOADED:
+    push_overloaded(L, l->pool);
     break;
   case RC_CLOSED:
     push_closed(L);

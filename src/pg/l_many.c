@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pg/fault.h"
+#include "pg/l_trace.h"
 #include "pg/rows.h"
 
 static int complain(lua_State *L, const char *what, const char *why) {
@@ -74,6 +75,7 @@ static int k_many(lua_State *L, int rc, lua_KContext ctx) {
   if (rc != RC_OK) return query_fail(L, q, rc);
   if (query_is_error(q->res))
     return query_fail_result(L, lua_touserdata(L, 1), q, q);
+  if (trace_is_on(q)) trace_tell(L, q, 0);
   affected = (lua_Integer)q->affected;
   if (q->args.sets == 1) affected = (lua_Integer)query_affected(q->res);
   query_release(q);
@@ -209,6 +211,7 @@ static int push_results(lua_State *L, query *first) {
   want.env = lua_gettop(L);
   lua_newtable(L);
   for (q = first; q != NULL; q = q->next) {
+    if (trace_is_on(q)) trace_tell(L, q, 0);
     want.mode = q->mode;
     n = rows_push(L, q, &want);
     lua_settop(L, lua_gettop(L) - n + 1); /* of exec only the count */

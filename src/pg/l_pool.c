@@ -9,6 +9,8 @@
 
 #include "pg/fault.h"
 #include "pg/l_query.h"
+#include "pg/l_stats.h"
+#include "pg/l_trace.h"
 
 /* Opening. */
 
@@ -25,11 +27,13 @@ static int integer_at(lua_State *L, int idx, const char *key) {
   return (int)number_at(L, idx, key);
 }
 
-/* Seconds to ns; 0 for none. */
+/* Seconds to ns, rounded; 0 for none, and no limit above 30 years. */
 static int64_t ns_at(lua_State *L, int idx, const char *key) {
   lua_Number v = number_at(L, idx, key);
 
-  return v > 0 && v < 1e9 ? (int64_t)(v * 1e9) + 1 : 0;
+  int64_t ns = v > 0 && v < 1e9 ? (int64_t)(v * 1e9 + 0.5) : 0;
+
+  return v > 0 && ns == 0 && v < 1 ? 1 : ns;
 }
 
 static int refuse_dsn(lua_State *L, int rc, const char *why) {
@@ -63,8 +67,17 @@ static void read_config(lua_State *L, pool *p, int idx) {
   c->statement_cache = integer_at(L, idx, "statement_cache");
   c->prepare_mode = integer_at(L, idx, "prepare_mode");
   c->max_uses = integer_at(L, idx, "max_uses");
+  c->min_idle = integer_at(L, idx, "min_idle");
+  c->max_waiting = integer_at(L, idx, "max_waiting");
+  c->warmup_parallel = integer_at(L, idx, "warmup_parallel");
+  c->reset = integer_at(L, idx, "reset_policy");
+  c->ping_ns = ns_at(L, idx, "ping_after");
+  c->shed_ns = ns_at(L, idx, "queue_target");
+  c->shed_interval_ns = ns_at(L, idx, "queue_interval");
   c->acquire_ns = ns_at(L, idx, "acquire_timeout");
-  c->connect_ns = ns_at(L, idx, "connect_timeout");
+  c->connect_ns = lua_getfield(L, idx, "connect_timeout") == LUA_TNIL ? -1 : 0;
+  lua_pop(L, 1);
+  if (c->connect_ns == 0) c->connect_ns = ns_at(L, idx, "connect_timeout");
   c->lifetime_ns = ns_at(L, idx, "max_lifetime");
   c->idle_ns = ns_at(L, idx, "idle_timeout");
   c->command_ns = ns_at(L, idx, "command_timeout");
@@ -90,14 +103,19 @@ int l_pool_open(lua_State *L) {
   lua_rawseti(L, 2, ENV_ON_CONNECT);
   lua_getfield(L, 1, "echo");
   lua_rawseti(L, 2, ENV_ECHO);
+  lua_getfield(L, 1, "trace");
+  lua_rawseti(L, 2, ENV_TRACE);
+  lua_getfield(L, 1, "explain");
+  lua_rawseti(L, 2, ENV_EXPLAIN);
   h = handle_push(L, KIND_DB, NULL, NULL, 2);
   if ((p = h->pool = pool_new(neap_->loop(L), conns)) == NULL)
     return luaL_error(L, "not enough memory");
   lua_pushvalue(L, -1); /* whoever holds a connection holds the pool */
   lua_rawseti(L, 2, ENV_DB);
   p->cfg.has_on_connect = lua_rawgeti(L, 2, ENV_ON_CONNECT) != LUA_TNIL;
-  p->cfg.echo = lua_rawgeti(L, 2, ENV_ECHO) != LUA_TNIL;
-  lua_pop(L, 2);
+  if (lua_rawgeti(L, 2, ENV_ECHO) != LUA_TNIL) p->cfg.told |= TOLD_ECHO;
+  if (lua_rawgeti(L, 2, ENV_TRACE) != LUA_TNIL) p->cfg.told |= TOLD_TRACE;
+  lua_pop(L, 3);
   read_config(L, p, 1);
   if (lua_getfield(L, 1, "dsn") == LUA_TSTRING) {
     rc = dsn_parse(&p->dsn, lua_tostring(L, -1), why, sizeof why);
@@ -105,12 +123,12 @@ int l_pool_open(lua_State *L) {
   }
   lua_pop(L, 1);
   read_params(L, p, 1);
-  if (p->cfg.connect_ns == 0) { /* not among the options: the string's */
+  if (p->cfg.connect_ns < 0) { /* not among the options: the string's */
     const char *t = dsn_get(&p->dsn, "connect_timeout");
     long n = t ? strtol(t, NULL, 10) : 10;
-    p->cfg.connect_ns = n > 0 && n < 1000000 ? (int64_t)n * 1000000000
-                                             : INT64_MAX / 4;
+    p->cfg.connect_ns = n > 0 && n < 1000000 ? (int64_t)n * 1000000000 : 0;
   }
+  if (p->cfg.connect_ns == 0) p->cfg.connect_ns = INT64_MAX / 4;
   if ((rc = dsn_finish(&p->dsn, why, sizeof why)) < 0)
     return refuse_dsn(L, rc, why);
   if (pool_start(p) < 0) return luaL_error(L, "not enough memory");
@@ -141,7 +159,7 @@ static int k_hooked(lua_State *L, int status, lua_KContext ctx) {
   lease *l = (lease *)ctx;
 
   if (status != LUA_OK && status != LUA_YIELD) {
-    lease_destroy(l, "on_connect failed");
+    lease_destroy(l, CLOSE_HOOK, "on_connect failed");
     return lua_error(L);
   }
   if (l->conn != NULL) l->conn->fresh = l->conn->dirty = 0;
@@ -160,7 +178,20 @@ static int k_acquire(lua_State *L, int rc, lua_KContext ctx) {
 
   if (rc == RC_OK) return got(L, l);
   fault_push_claim(L, l, rc);
+  if (rc == RC_POOL_TIMEOUT) query_explain(L);
   return neap_->fault_raise(L);
+}
+
+/* What a task that waits for a connection is called: outlives the string. */
+static const char *wait_name(const char *what) {
+  static const char *const names[] = {
+    "db:begin", "db:transaction", "db:listen", "db:each", "db:copy_in",
+    "db:copy_out", "pg.connect"};
+  size_t i;
+
+  for (i = 0; i < countof(names); i++)
+    if (strcmp(names[i], what) == 0) return names[i];
+  return "db:acquire";
 }
 
 /* db:_acquire(seconds or nil, name of the call or nil) -> conn */
@@ -168,7 +199,7 @@ static int l_pool_acquire(lua_State *L) {
   handle *h = handle_check(L), *c;
   pool *p = h->pool;
   lua_Number limit = luaL_optnumber(L, 2, -1);
-  const char *what = luaL_optstring(L, 3, "db:acquire");
+  const char *what = wait_name(luaL_optstring(L, 3, ""));
   int64_t limit_ns = 0;
   int rc;
 
@@ -179,8 +210,9 @@ static int l_pool_acquire(lua_State *L) {
   handle_push_env(L, 1);
   c = handle_push(L, KIND_CONN, p, NULL, 2);
   lua_remove(L, 2);
+  c->lease->op.name = what;
   if (limit >= 0 && limit < 1e9)
-    limit_ns = (int64_t)(limit * 1e9) + 1;
+    limit_ns = limit > 0 ? (int64_t)(limit * 1e9 + 0.5) + (limit < 1e-9) : 1;
   else if (limit < 0)
     limit_ns = p->cfg.acquire_ns;
   rc = pool_claim(p, c->lease, limit_ns);
@@ -188,12 +220,14 @@ static int l_pool_acquire(lua_State *L) {
   return k_acquire(L, rc, (lua_KContext)&c->lease->wait);
 }
 
+/* conn:_release(clean): clean when the option `reset` has seen to it */
 static int l_conn_release(lua_State *L) {
   handle *h = handle_check(L);
 
   if (h->over)
     neap_raise(L, "closed", NULL, "conn:release: it was given back already");
   h->over = 1;
+  if (lua_toboolean(L, 2) && h->lease->conn != NULL) h->lease->conn->dirty = 0;
   lease_release(h->lease);
   return 0;
 }
@@ -216,48 +250,6 @@ static int l_handle__gc(lua_State *L) {
   handle_leaked(L);
   handle_collect(lua_touserdata(L, 1));
   return 0;
-}
-
-/* Statistics. */
-
-static void set(lua_State *L, const char *key, uint64_t v) {
-  lua_pushinteger(L, (lua_Integer)v);
-  lua_setfield(L, -2, key);
-}
-
-static int l_pool_stats(lua_State *L) {
-  handle *h = handle_check(L);
-  static const pool none;
-  const pool *p = h->pool ? h->pool : &none;
-  const pool_stats *s = &p->stats;
-  uint64_t idle = 0;
-  int open = p->size - p->dialling;
-
-  lua_createtable(L, 0, 28);
-  if (h->pool != NULL) LIST_EACH(n, &h->pool->idle) idle++;
-  set(L, "size", (uint64_t)open);
-  set(L, "idle", idle);
-  set(L, "in_use", (uint64_t)open - idle);
-  set(L, "connecting", (uint64_t)p->dialling);
-  set(L, "waiting", p->nqueue + p->nclaims + p->nfollow);
-  set(L, "max", (uint64_t)p->cfg.max);
-  set(L, "min", (uint64_t)p->cfg.min);
-  set(L, "queries", s->queries);
-  set(L, "rows", s->rows);
-  set(L, "acquires", s->acquires);
-  set(L, "timeouts", s->timeouts);
-  set(L, "cancels", s->cancels);
-  set(L, "cancel_collateral", s->collateral);
-  set(L, "connects", s->connects);
-  set(L, "connect_failures", s->connect_failures);
-  set(L, "closes", s->closes);
-  set(L, "lost", s->lost);
-  set(L, "cache_hits", s->hits);
-  set(L, "cache_misses", s->misses);
-  set(L, "retries", s->retries);
-  set(L, "healed", s->healed);
-  set(L, "statements", p->nstmts);
-  return 1;
 }
 
 /* Ending. */
@@ -359,7 +351,8 @@ static int l_conn_pid(lua_State *L) {
 
 const luaL_Reg pool_methods[] = {
   {"_strict", l_pool_strict}, {"_acquire", l_pool_acquire},
-  {"stats", l_pool_stats},    {"_drain", l_pool_drain},
+  {"_stats", l_pool_stats},   {"_statements", l_pool_statements},
+  {"_trace", l_pool_trace},   {"_drain", l_pool_drain},
   {"_close", l_pool_close},   {"expire", l_pool_expire},
   {"_is_closed", l_pool_is_closed}, {NULL, NULL}};
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "pg/fault.h"
+#include "pg/l_trace.h"
 #include "pg/rows.h"
 
 #define SQL_MAX 16384      /* longer ones are not kept */
@@ -142,7 +143,7 @@ void query_reclaim(pool *p) {
   p->guard = NULL;
   if (q == NULL) return;
   if (q->conn != NULL && q->conn->in_setup && q->conn->lease == NULL)
-    conn_close(q->conn, "on_connect could not be called");
+    conn_close(q->conn, CLOSE_HOOK, "on_connect could not be called");
   query_release(q);
 }
 
@@ -152,12 +153,12 @@ query *query_make(lua_State *L, handle *h, const char *what) {
   int64_t now;
 
   if (q == NULL) luaL_error(L, "not enough memory");
-  q->what = what;
+  query_name(q, what);
   q->phase = PHASE_EXECUTE;
+  if (unlikely(p->cfg.told != 0)) q->asked_at = pool_now();
   q->begun = now = neap_->now(p->loop);
   q->acquire_by = p->cfg.acquire_ns > 0 ? now + p->cfg.acquire_ns : INT64_MAX;
   q->deadline = p->cfg.command_ns > 0 ? now + p->cfg.command_ns : INT64_MAX;
-  q->wait.op = &query_op;
   return q;
 }
 
@@ -174,28 +175,26 @@ int query_form_of(const pool *p, const query *q) {
 
 /* Ends that raise. */
 
+/* The Lua side knows who holds the connections, in debug mode. */
+void query_explain(lua_State *L) {
+  int fault = lua_gettop(L);
+
+  handle_push_env(L, 1);
+  if (lua_rawgeti(L, -1, ENV_EXPLAIN) == LUA_TFUNCTION) {
+    lua_pushvalue(L, fault);
+    lua_call(L, 1, 0);
+  }
+  lua_settop(L, fault);
+}
+
 int query_fail(lua_State *L, query *q, int rc) {
   q->pool->guard = q;
   fault_push_rc(L, q, rc);
+  if (rc == RC_POOL_TIMEOUT) query_explain(L);
+  if (trace_is_on(q)) trace_tell(L, q, lua_gettop(L));
   q->pool->guard = NULL;
   query_release(q);
   return neap_->fault_raise(L);
-}
-
-/* Tell the echo function, if there is one. */
-static void echo(lua_State *L, const query *q) {
-  pool *p = q->pool;
-
-  if (likely(!p->cfg.echo)) return;
-  handle_push_env(L, 1);
-  lua_rawgeti(L, -1, ENV_ECHO);
-  lua_remove(L, -2);
-  if (q->stmt != NULL)
-    lua_pushlstring(L, q->stmt->sql, q->stmt->len);
-  else
-    lua_pushnil(L);
-  lua_pushnumber(L, (lua_Number)(neap_->now(p->loop) - q->begun) / 1e9);
-  lua_call(L, 2, 0);
 }
 
 /* The first failure of a transaction explains the later ones. The fault is on
@@ -232,7 +231,7 @@ int query_fail_result(lua_State *L, handle *h, query *q, const query *of) {
     lua_setfield(L, -2, "index");
   }
   query_remember_failure(L, h, of->res);
-  echo(L, of);
+  if (trace_is_on(q)) trace_tell(L, of, lua_gettop(L));
   q->pool->guard = NULL;
   query_release(q);
   return neap_->fault_raise(L);
@@ -275,6 +274,7 @@ int query_describe(lua_State *L, handle *h, query *q) {
   if (h->kind != KIND_DB || (q->flags & QF_FOLLOWED))
     return query_send(L, h, q, k_query);
   if (q->stmt->describing) {
+    if (shed_admit(h->pool) != RC_OK) return query_fail(L, q, RC_OVERLOADED);
     q->refs++;
     query_follow(q);
     return neap_park(L, &q->wait, k_query);
@@ -304,7 +304,7 @@ static int deliver(lua_State *L, handle *h, query *q) {
 
   if (query_is_error(q->res)) return query_fail_result(L, h, q, q);
   q->pool->guard = q;
-  echo(L, q);
+  if (trace_is_on(q)) trace_tell(L, q, 0);
   handle_push_env(L, 1);
   want.env = lua_gettop(L);
   n = rows_push(L, q, &want);
@@ -371,7 +371,7 @@ static int k_setup(lua_State *L, int status, lua_KContext ctx) {
 
   h->over = 1;
   if (status != LUA_OK && status != LUA_YIELD) {
-    lease_destroy(l, "on_connect failed");
+    lease_destroy(l, CLOSE_HOOK, "on_connect failed");
     query_release(q);
     return lua_error(L);
   }

@@ -34,6 +34,8 @@ int64_t query_affected(const PGresult *r);
 /* Raise what rc means, or what the error result r says; q is released. */
 int query_fail(lua_State *L, query *q, int rc);
 int query_fail_result(lua_State *L, handle *h, query *q, const query *of);
+/* A pool_timeout is on top: add what only the Lua side knows. */
+void query_explain(lua_State *L);
 int query_is_error(const PGresult *r);
 /* The fault of r is on top: the first of h's transaction explains the rest. */
 void query_remember_failure(lua_State *L, handle *h, const PGresult *r);

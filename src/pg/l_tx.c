@@ -11,6 +11,7 @@
 #include "pg/copy.h"
 #include "pg/fault.h"
 #include "pg/l_query.h"
+#include "pg/l_trace.h"
 
 #define ROLLBACK_NS INT64_C(5000000000)
 
@@ -79,6 +80,8 @@ static query *send_end(handle *h, const char *sql, unsigned flags,
   q->args.sets = 1;
   q->flags |= flags | QF_END;
   q->wait.op = &commit_op;
+  q->what = flags & QF_COMMIT ? "tx:commit" : "tx:rollback";
+  if (unlikely(p->cfg.told != 0)) q->asked_at = pool_now();
   q->begun = neap_->now(p->loop);
   q->deadline = limit > 0 ? q->begun + limit : INT64_MAX;
   q->refs++;
@@ -116,12 +119,14 @@ static int k_commit(lua_State *L, int rc, lua_KContext ctx) {
       fault_push_rc(L, q, rc);
     else
       fault_push_result(L, q->res, NULL);
+    if (trace_is_on(q)) trace_tell(L, q, lua_gettop(L));
     q->pool->guard = NULL;
     query_release(q);
     over(L, h);
     return neap_->fault_raise(L);
   }
   rc = strcmp(PQcmdStatus(q->res), "ROLLBACK") == 0;
+  if (trace_is_on(q)) trace_tell(L, q, 0);
   query_release(q);
   if (rc) raise_rolled_back(L, h);
   over(L, h);
@@ -186,9 +191,10 @@ static int k_rollback(lua_State *L, int rc, lua_KContext ctx) {
   int ok = rc == RC_OK && !query_is_error(q->res);
 
   query_reclaim(q->pool);
-  query_release(q);
   lua_settop(L, 1);
-  if (!ok) lease_destroy(h->lease, "a rollback failed");
+  if (trace_is_on(q) && ok) trace_tell(L, q, 0);
+  query_release(q);
+  if (!ok) lease_destroy(h->lease, CLOSE_DOUBT, "a rollback failed");
   if (ok && h->depth > 0) {
     h->lease->failed = 0;
     handle_push_env(L, 1);
@@ -231,12 +237,16 @@ static int rollback(lua_State *L, handle *h) {
   }
   if (l->conn->copying) copy_abandon(l->conn);
   if (l->conn == NULL) return over(L, h), 0; /* lost in the attempt */
+  if (h->depth == 0 && h->owns && l->conn->cancelling != CANCEL_NONE) {
+    over(L, h); /* the lane is rolled back behind us, or closed: clean.c */
+    return 0;
+  }
   if ((sql = prepare_rollback(h, text, sizeof text)) == NULL) {
     over(L, h);
     return 0;
   }
   if ((q = send_end(h, sql, 0, ROLLBACK_NS)) == NULL) {
-    lease_destroy(l, "no memory for a rollback");
+    lease_destroy(l, CLOSE_DOUBT, "no memory for a rollback");
     over(L, h);
     return 0;
   }

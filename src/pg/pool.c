@@ -35,6 +35,7 @@ static void on_claim_time(neap_timer *t) {
 
   pool_leave(l->pool, l);
   l->pool->stats.timeouts++;
+  l->pool->stats.refused++;
   l->rc = RC_POOL_TIMEOUT;
   neap_wake(&l->wait, RC_POOL_TIMEOUT);
   pool_pump(l->pool);
@@ -45,8 +46,6 @@ static int abort_claim(neap_wait *w) {
   return 0;
 }
 
-static const neap_op op_claim = {"db:acquire", abort_claim};
-
 lease *lease_new(pool *p) {
   lease *l = neap_->body_new(sizeof *l, lease_fini);
 
@@ -55,7 +54,9 @@ lease *lease_new(pool *p) {
   list_init(&l->notes);
   l->timer.fire = on_claim_time;
   l->timer.flags = NEAP_COUNTED;
-  l->wait.op = &op_claim;
+  l->op.name = "db:acquire";
+  l->op.abort = abort_claim;
+  l->wait.op = &l->op;
   neap_->body_pin(&p->body);
   return l;
 }
@@ -66,9 +67,16 @@ int pool_claim(pool *p, lease *l, int64_t limit_ns) {
   if (p->state == POOL_CLOSED) return RC_CLOSED;
   p->stats.acquires++;
   if (pool_waiting(p) == 0 && (c = pool_take_idle(p)) != NULL) {
+    p->stats.granted++;
     pool_lease_to(c, l);
+    if (p->cfg.min_idle > 0) pool_fill(p);
     return RC_OK;
   }
+  if (shed_admit(p) != RC_OK) {
+    p->stats.refused++;
+    return RC_OVERLOADED;
+  }
+  l->begun = neap_->now(p->loop);
   l->seq = ++p->seq;
   list_append(&p->claims, &l->link);
   p->nclaims++;
@@ -78,6 +86,7 @@ int pool_claim(pool *p, lease *l, int64_t limit_ns) {
       neap_->timer_start(p->loop, &l->timer, neap_->now(p->loop) + limit_ns) <
           0) {
     pool_leave(p, l);
+    p->stats.refused++;
     return RC_NOMEM;
   }
   pool_pump(p);
@@ -88,6 +97,7 @@ void pool_unclaim(lease *l) {
   neap_->timer_stop(l->pool->loop, &l->timer);
   if (!node_linked(&l->link)) return;
   pool_leave(l->pool, l);
+  l->pool->stats.abandoned++;
   pool_pump(l->pool);
 }
 
@@ -104,27 +114,44 @@ void lease_release(lease *l) {
   l->in_tx = l->failed = 0;
   if (c == NULL) return;
   c->lease = NULL;
+  if (l->pool->cfg.reset == RESET_ALWAYS) c->dirty = 1;
+  if (l->pool->cfg.reset == RESET_NEVER) c->dirty = 0;
   conn_clean(c);
 }
 
-void lease_destroy(lease *l, const char *why) {
+void lease_destroy(lease *l, int reason, const char *why) {
   conn *c = l->conn;
 
   if (c == NULL) return;
   conn_cancel_blindly(c);
-  conn_close(c, why);
+  conn_close(c, reason, why);
 }
 
 /* From the connections. */
 
-static int is_retired(const pool *p, const conn *c) {
-  return c->doomed || p->size > p->cfg.max ||
-         (p->cfg.max_uses > 0 && c->uses >= (uint64_t)p->cfg.max_uses) ||
-         (c->retire_at != 0 && neap_->now(p->loop) >= c->retire_at);
+static const char over[] = "its time was over";
+
+/* Why c is not to be used again, or -1. */
+static int retired(const pool *p, const conn *c) {
+  if (c->doomed) return CLOSE_EXPIRED;
+  if (p->size > p->cfg.max && pool_waiting(p) == 0) return CLOSE_SURPLUS;
+  if (p->size > p->cfg.max) return -1;
+  if (p->cfg.max_uses > 0 && c->uses >= (uint64_t)p->cfg.max_uses)
+    return CLOSE_USES;
+  if (c->retire_at != 0 && neap_->now(p->loop) >= c->retire_at)
+    return CLOSE_LIFETIME;
+  return -1;
+}
+
+static void end_ping(conn *c) {
+  c->pool->pinging -= c->pinging;
+  c->vouched = c->pinging;
+  c->pinging = 0;
 }
 
 void pool_free(conn *c) {
   pool *p = c->pool;
+  int reason;
 
   node_remove(&c->link);
   c->reserved = c->in_setup = 0;
@@ -132,13 +159,13 @@ void pool_free(conn *c) {
     conn_lost(c, "io", NULL, "a statement left a transaction open");
     return;
   }
-  if (is_retired(p, c) && !(p->size > p->cfg.max && pool_waiting(p) > 0 &&
-                            !c->doomed)) {
-    conn_close(c, "its time was over");
+  if ((reason = retired(p, c)) >= 0) {
+    conn_close(c, reason, over);
     return;
   }
   c->use = USE_IDLE;
   c->idle_since = neap_->now(p->loop);
+  end_ping(c);
   list_prepend(&p->idle, &c->link);
   pool_pump(p);
   pool_rest(p);
@@ -164,6 +191,7 @@ void pool_gone(conn *c) {
 
   node_remove(&c->link);
   node_remove(&c->every);
+  end_ping(c);
   p->slots[c->slot] = 0;
   p->size--;
   neap_->body_pin(&p->body);
@@ -180,6 +208,14 @@ static int is_final(const conn_error *e) {
          strcmp(e->code, "3D000") == 0 || strcmp(e->code, "TLS") == 0;
 }
 
+void pool_fail_claim(pool *p, lease *l, int rc) {
+  pool_leave(p, l);
+  p->stats.refused++;
+  neap_->timer_stop(p->loop, &l->timer);
+  l->rc = rc;
+  neap_wake(&l->wait, rc);
+}
+
 static void fail_waiters(pool *p, int rc) {
   query *q;
   lease *l;
@@ -188,12 +224,7 @@ static void fail_waiters(pool *p, int rc) {
     pool_unqueue(p, q);
     query_finish(q, rc);
   }
-  while ((l = pool_first_claim(p)) != NULL) {
-    pool_leave(p, l);
-    neap_->timer_stop(p->loop, &l->timer);
-    l->rc = rc;
-    neap_wake(&l->wait, rc);
-  }
+  while ((l = pool_first_claim(p)) != NULL) pool_fail_claim(p, l, rc);
 }
 
 static void back_off(pool *p) {
@@ -209,6 +240,18 @@ void pool_no_dial(pool *p) {
   p->stats.connect_failures++;
   back_off(p);
   if (p->strict || p->size == 0) fail_waiters(p, RC_CONNECT);
+}
+
+/* It was connected and its session could not be made what it must be. */
+void pool_unusable(conn *c, const conn_error *e) {
+  pool *p = c->pool;
+
+  p->connect_error = *e;
+  back_off(p);
+  neap_->body_pin(&p->body);
+  if (p->state == POOL_OPEN) fail_waiters(p, RC_CONNECT);
+  conn_close(c, CLOSE_HOOK, e->text);
+  neap_->body_unpin(&p->body);
 }
 
 void pool_dialled(conn *c, int rc) {
@@ -229,15 +272,16 @@ void pool_dialled(conn *c, int rc) {
   p->stats.connects++;
   p->dial_failures = 0;
   p->dial_after = 0;
-  if (p->state == POOL_CLOSED || c->doomed) {
-    conn_close(c, "the pool was closed");
+  if (p->state == POOL_CLOSED || c->doomed || c->stale) {
+    conn_close(c, c->stale ? CLOSE_EXPIRED : CLOSE_POOL, "the pool was closed");
     return;
   }
   c->born = neap_->now(p->loop);
   if (p->cfg.lifetime_ns > 0) /* a quarter earlier or not: not all at once */
     c->retire_at = c->born + p->cfg.lifetime_ns -
                    p->cfg.lifetime_ns / 4 * (int64_t)(p->stats.connects % 8) / 8;
-  pool_free(c);
+  list_append(&p->leased, &c->link);
+  conn_clean(c); /* puts the session right, and frees it */
 }
 
 /* Housekeeping. */
@@ -254,14 +298,18 @@ static int64_t keeper_period(const pool *p) {
 static void on_keeper(neap_timer *t) {
   pool *p = container_of(t, pool, keeper);
   int64_t now = neap_->now(p->loop);
+  int idle = 0;
 
   neap_->body_pin(&p->body);
+  LIST_EACH(n, &p->idle) idle++;
   LIST_EACH_SAFE(n, &p->idle) {
     conn *c = container_of(n, conn, link);
     int old = p->cfg.idle_ns > 0 && p->size > p->cfg.min &&
-              now - c->idle_since >= p->cfg.idle_ns;
-    if (old || (c->retire_at != 0 && now >= c->retire_at))
-      conn_close(c, "its time was over");
+              idle > p->cfg.min_idle && now - c->idle_since >= p->cfg.idle_ns;
+    int aged = c->retire_at != 0 && now >= c->retire_at;
+    if (!old && !aged) continue;
+    conn_close(c, aged ? CLOSE_LIFETIME : CLOSE_IDLE, over);
+    idle--;
   }
   pool_fill(p);
   if (p->state == POOL_OPEN)
@@ -364,7 +412,7 @@ void pool_close(pool *p, const char *why) {
     }
     if (open == NULL) break;
     conn_cancel_blindly(open);
-    conn_close(open, why);
+    conn_close(open, CLOSE_POOL, why);
   }
   LIST_EACH_SAFE(n, &p->all) {
     conn *c = container_of(n, conn, every);
@@ -376,7 +424,13 @@ void pool_close(pool *p, const char *why) {
 }
 
 void pool_expire(pool *p) {
-  LIST_EACH(n, &p->all) container_of(n, conn, every)->doomed = 1;
+  LIST_EACH(n, &p->all) {
+    conn *c = container_of(n, conn, every);
+    if (c->state == CONN_DIALING)
+      c->stale = 1; /* perhaps to the server that is no more */
+    else
+      c->doomed = 1;
+  }
   for (;;) {
     conn *old = NULL;
     LIST_EACH(n, &p->idle) {
@@ -384,6 +438,6 @@ void pool_expire(pool *p) {
       if (c->doomed) old = c;
     }
     if (old == NULL) return;
-    conn_close(old, "expired");
+    conn_close(old, CLOSE_EXPIRED, "expired");
   }
 }

@@ -22,10 +22,12 @@ typedef struct lease {
   node link; /* pool->claims while it waits */
   neap_wait wait;
   neap_timer timer;
+  neap_op op; /* what its wait is called */
   pool *pool; /* [pin] */
   conn *conn; /* NULL: not yet, given back, or lost */
   uint64_t seq;
   int64_t limit_ns; /* as asked for */
+  int64_t begun;    /* to wait */
   int rc;
   unsigned char lost, in_tx, failed, listening;
   unsigned savepoints;
@@ -36,17 +38,40 @@ typedef struct lease {
   conn_error error;
 } lease;
 
+#define TOLD_ECHO 1 /* pool_config.told */
+#define TOLD_TRACE 2
+enum reset_policy { RESET_AUTO, RESET_ALWAYS, RESET_NEVER, RESET_OWN };
+
 typedef struct pool_config {
   int min, max, overflow, max_pipeline, statement_cache, prepare_mode;
+  int min_idle, max_waiting, warmup_parallel, reset;
   int64_t acquire_ns, connect_ns, lifetime_ns, idle_ns, command_ns, commit_ns;
+  int64_t ping_ns, shed_ns, shed_interval_ns;
   int64_t max_uses;
-  int has_on_connect, echo;
+  int has_on_connect, told;
   char timezone[48];
 } pool_config;
 
+/* ORDER CLOSE_REASONS, l_stats.c */
+enum close_reason { CLOSE_LIFETIME, CLOSE_USES, CLOSE_IDLE, CLOSE_SURPLUS,
+                    CLOSE_EXPIRED, CLOSE_POOL, CLOSE_HOOK, CLOSE_DOUBT,
+                    CLOSE_LOST, CLOSE_REASONS };
+
+/* How long they waited: up to 1 ms, 10 ms, 100 ms, 1 s, 10 s, longer. */
+enum { WAIT_BUCKETS = 6 };
+typedef struct wait_stats {
+  uint64_t n, bucket[WAIT_BUCKETS];
+  int64_t total_ns, max_ns;
+} wait_stats;
+
+/* acquires = granted + refused + abandoned + nclaims.
+** queries = succeeded + failed. connects = size - dialling + every closed. */
 typedef struct pool_stats {
-  uint64_t queries, acquires, timeouts, cancels, collateral, connects,
-    connect_failures, closes, lost, hits, misses, retries, healed, rows;
+  uint64_t queries, failed, acquires, granted, refused, abandoned, timeouts,
+    shed, cancels, collateral, connects, connect_failures, closes, lost, hits,
+    misses, evictions, retries, healed, rows, resets, pings, failovers;
+  uint64_t closed[CLOSE_REASONS];
+  wait_stats acquire_wait, queue_wait;
 } pool_stats;
 
 struct pool {
@@ -57,6 +82,7 @@ struct pool {
   dsn dsn;
   unsigned char state, strict, pumping, pump_again;
   int size, dialling; /* slots taken; of these, being connected */
+  int pinging;        /* idle ones that are asked whether they are alive */
   int jobs; /* cancel requests on the thread pool */
   int reserved;
   unsigned char *slots; /* taken or not, cfg.max + cfg.overflow of them */
@@ -82,6 +108,10 @@ struct pool {
   unsigned dial_failures;
   neap_timer keeper; /* housekeeping */
   neap_timer redial;
+  int64_t shed_least, shed_until; /* shed.c: of this interval */
+  int shedding;
+  int64_t losses[3], failover_at; /* health.c: the last ones */
+  unsigned loss;
   list drainers; /* neap_wait: those who wait until all is quiet */
   pool_stats stats;
   int pid;
@@ -105,7 +135,8 @@ int pool_claim(pool *p, lease *l, int64_t limit_ns); /* 0: without a limit */
 void pool_unclaim(lease *l);
 lease *lease_new(pool *p);
 void lease_release(lease *l); /* never waits; the lane is cleaned behind it */
-void lease_destroy(lease *l, const char *why); /* ... and closed */
+/* ... and closed */
+void lease_destroy(lease *l, int reason, const char *why);
 
 /* From the connections. */
 void pool_dialled(conn *c, int rc);
@@ -114,6 +145,7 @@ void pool_free(conn *c);   /* clean and idle: hand it on */
 void pool_settled(conn *c); /* something was answered; may take more */
 void pool_gone(conn *c);   /* dead: its slot is free */
 void pool_again(query *q); /* send it on some other lane */
+void pool_unusable(conn *c, const conn_error *e); /* could not be set up */
 int64_t pool_now(void);    /* real time: virtual clocks do not reach servers */
 
 void pool_drain(pool *p); /* no new ones; drainers are woken when quiet */
@@ -122,6 +154,20 @@ void pool_rest(pool *p); /* if it is quiet: wake the drainers */
 void pool_refuse(pool *p); /* those who wait are told that it is closed */
 void pool_close(pool *p, const char *why); /* everything ends now */
 void pool_expire(pool *p); /* connections made before now are not reused */
+
+/* shed.c: may one more wait? RC_OK or RC_OVERLOADED. */
+int shed_admit(pool *p);
+/* One got what it waited for, after ns. */
+void shed_served(pool *p, wait_stats *s, int64_t ns);
+/* Those who have waited too long in a pool that does not keep up are told. */
+void shed_late(pool *p);
+
+/* health.c: an idle connection is fit to be handed out; if not it is asked in
+** the background and comes back by pool_free. */
+int health_fit(conn *c);
+/* A connection broke, or a server refused to write: a failover? */
+void health_lost(pool *p);
+void health_read_only(conn *c);
 
 /* Between pool.c and dispatch.c. */
 
@@ -141,5 +187,6 @@ query *pool_first_query(const pool *p);
 lease *pool_first_claim(const pool *p);
 void pool_unqueue(pool *p, query *q);
 void pool_leave(pool *p, lease *l); /* out of the claims */
+void pool_fail_claim(pool *p, lease *l, int rc);
 
 #endif

@@ -204,5 +204,10 @@ static int abort_query(neap_wait *w) {
   return 0;
 }
 
-const neap_op query_op = {"db:query", abort_query};
+void query_name(query *q, const char *what) {
+  q->what = q->op.name = what;
+  q->op.abort = abort_query;
+  q->wait.op = &q->op;
+}
+
 const neap_op commit_op = {"tx:commit", NULL};

@@ -62,12 +62,14 @@ enum query_rc {
   RC_POOL_TIMEOUT, /* no connection in time */
   RC_CLOSED,       /* the pool was closed */
   RC_CONNECT,      /* no connection can be made: pool->connect_error */
+  RC_OVERLOADED,   /* too many wait, or too long */
   RC_COPY,         /* it turned out to be a COPY */
   RC_NOMEM
 };
 
 struct query {
   node link;      /* Q2 */
+  neap_op op;     /* what its wait is called */
   neap_wait wait; /* the task */
   neap_timer timer;
   pool *pool;
@@ -93,6 +95,7 @@ struct query {
   int64_t affected;
   int64_t deadline; /* of the driver's own limit; INT64_MAX: none */
   int64_t acquire_by;
+  int64_t asked_at; /* real time, if somebody is told of it */
   int64_t begun, sent_at, cost; /* cost: what the lane's estimate counts it as */
   uint64_t seq;          /* order of arrival at the pool */
   args args;
@@ -117,7 +120,8 @@ void query_detach(query *q);
 ** NEAP_ENOMEM and it waits without. */
 int query_arm(query *q);
 
-extern const neap_op query_op;  /* "db:query", can be cancelled */
-extern const neap_op commit_op; /* cannot */
+/* Name what the task waits in; it can be cancelled, or (commit) cannot. */
+void query_name(query *q, const char *what);
+extern const neap_op commit_op;
 
 #endif

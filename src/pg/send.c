@@ -66,6 +66,7 @@ static void evict(conn *c) {
   LIST_EACH(n, &c->prepared) {
     prepared *p = container_of(n, prepared, link);
     if (p->in_flight == 0) {
+      c->pool->stats.evictions++;
       lane_forget_prepared(c, p);
       return;
     }
@@ -285,8 +286,8 @@ int lane_send(conn *c, query *q) {
     m->done_sets = m->failed_set = m->rc = 0;
     m->affected = 0;
     account(c, m, now);
+    c->uses += m->phase == PHASE_EXECUTE && !(m->flags & QF_INTERNAL);
   }
-  c->uses++;
   if (ok && c->prelude.len > 0) ok = send_prelude(c, q);
   if (ok && (q->flags & QF_GENERIC))
     ok = send_text(c, REC_PRELUDE, q, force_generic);

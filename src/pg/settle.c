@@ -259,6 +259,7 @@ static int judge(conn *c, query *q, unsigned together) {
     q->flags |= QF_ALONE;
     return -1;
   }
+  if (err && strcmp(code, "25006") == 0) health_read_only(c);
   if (err && is_stale(c, q)) {
     if (!alone || !is_autocommit(c)) return RC_STALE;
     if (!(q->flags & QF_AGAIN)) return RC_AGAIN;
@@ -266,16 +267,31 @@ static int judge(conn *c, query *q, unsigned together) {
   return RC_OK;
 }
 
+/* It was answered for good. */
+static void tally(conn *c, query *q, int64_t ns) {
+  stmt *s = q->stmt;
+  int bad = q->res == NULL || PQresultStatus(q->res) == PGRES_FATAL_ERROR ||
+            PQresultStatus(q->res) == PGRES_PIPELINE_ABORTED;
+
+  c->pool->stats.queries++;
+  c->pool->stats.failed += (uint64_t)bad;
+  if (s == NULL) return;
+  s->calls++;
+  s->errors += (uint64_t)bad;
+  s->rows += q->res ? (uint64_t)PQntuples(q->res) : 0;
+  s->total_ns += ns;
+  if (ns > s->max_ns) s->max_ns = ns;
+}
+
 static void settle(conn *c, query *q, unsigned together, int64_t ns) {
   int rc;
 
   discount(c, q);
-  if (q->phase == PHASE_EXECUTE && !(q->flags & QF_INTERNAL))
-    c->pool->stats.queries++;
   if (q->stmt != NULL && q->phase == PHASE_EXECUTE && !failed(q->res))
     stmt_took(q->stmt, ns / (q->args.sets > 1 ? q->args.sets : 1));
   rc = judge(c, q, together);
   if (rc == RC_AGAIN && q->phase == PHASE_EXECUTE) c->pool->stats.healed++;
+  if (rc >= 0 && rc != RC_AGAIN && !(q->flags & QF_INTERNAL)) tally(c, q, ns);
   if (rc >= 0)
     query_finish(q, rc);
   else {

@@ -38,6 +38,8 @@ struct stmt {
   column *cols;
   char *names; /* of the columns, each ended by NUL */
   int64_t ewma; /* ns; 0: no history */
+  uint64_t calls, errors, rows; /* for db:statements */
+  int64_t total_ns, max_ns;
   list followers; /* queries that wait for somebody else's description */
   struct prepared **on; /* S2 */
   int slots;

@@ -12,17 +12,25 @@ local pg = {}
 ---@field max? integer              connections at most, 10
 ---@field overflow? integer         beyond max while somebody waits, 0
 ---@field acquire_timeout? number   seconds to wait for a connection, 5; 0: none
----@field connect_timeout? number   seconds to make one, 10; 0: the string's
+---@field connect_timeout? number   seconds to make one, 10; 0: no limit
 ---@field command_timeout? number   seconds for each statement; none
 ---@field commit_timeout? number    seconds for COMMIT, 30; 0: no limit
 ---@field max_lifetime? number      seconds until one is replaced, 2700; 0: never
 ---@field idle_timeout? number      seconds until an idle one above min is closed, 600; 0: never
----@field max_uses? integer         times it is sent something until it is replaced; no limit
+---@field max_uses? integer         statements until it is replaced; no limit
+---@field min_idle? integer         connections kept at rest, 0
+---@field max_waiting? integer      how many may wait, 10000; 0: any number
+---@field queue_target? number      seconds: a wait that is long for all is shed; 0: not
+---@field queue_interval? number    seconds over which it is, 2
+---@field ping_after? number        seconds at rest until it is asked before use, 30; 0: not
+---@field warmup_parallel? integer  made at the same time, 4
+---@field reset? "auto"|"always"|"never"|fun(conn: neap.pg.Conn)  of a session that comes back
 ---@field max_pipeline? integer     statements in flight on one, 64; 0: one at a time
 ---@field statement_cache? integer  prepared statements kept on each, 256; 0: none
 ---@field prepared? "named"|"unnamed"|"off"
 ---@field timezone? string|false    "UTC"; false: the server's
 ---@field echo? boolean|fun(sql: string, seconds: number)
+---@field trace? fun(event: neap.pg.TraceEvent)  every statement that is over
 ---@field listen_dsn? string  where db:listen connects, if not there
 ---@field on_connect? fun(conn: neap.pg.Conn)  once on each new connection
 ---@field on_acquire? fun(conn: neap.pg.Conn)  before one is handed to one owner
@@ -496,6 +504,15 @@ function pg.is_insufficient_resources(err) end
 ---@field waiting integer
 ---@field sql? string
 ---@field cause? any             the last connect error
+---@field nested? true           the task that waited holds one itself
+---@field holders? string[]      debug mode: where those that are out were taken
+---@field safe_to_retry true
+
+--- Kind `pool_overloaded`: too many wait, or too long.
+---@class neap.pg.OverloadFault
+---@field kind "pool_overloaded"
+---@field message string
+---@field waiting integer
 ---@field safe_to_retry true
 
 ---@class neap.pg.Rows: table[]
@@ -738,10 +755,23 @@ function Statement:exec_many(list) end
 ---@field waiting integer  those who wait for one
 ---@field min integer
 ---@field max integer
----@field queries integer
+---@field waiting_acquires integer  of these, for one of their own
+---@field queries integer            answered
+---@field failed integer             of these, with an error
 ---@field rows integer
----@field acquires integer
+---@field acquires integer           granted + refused + abandoned + waiting_acquires
+---@field granted integer
+---@field refused integer
+---@field abandoned integer
 ---@field timeouts integer
+---@field shed integer               turned away by max_waiting or queue_target
+---@field acquire_wait neap.pg.WaitStats
+---@field queue_wait neap.pg.WaitStats
+---@field closed table<"lifetime"|"uses"|"idle"|"surplus"|"expired"|"pool"|"setup"|"doubt"|"lost", integer>
+---@field failovers integer
+---@field resets integer
+---@field pings integer
+---@field cache_evictions integer
 ---@field cancels integer            cancel requests sent
 ---@field cancel_collateral integer  statements they hit by mistake, sent again
 ---@field connects integer
@@ -753,6 +783,34 @@ function Statement:exec_many(list) end
 ---@field cache_misses integer
 ---@field retries integer            statements sent again
 ---@field healed integer             stale plans made anew
+
+--- How long those waited who had to; an array of buckets.
+---@class neap.pg.WaitStats
+---@field count integer
+---@field seconds number  the sum
+---@field max number
+---@field [integer] {below: number, count: integer}
+
+---@class neap.pg.StatementStats
+---@field sql string
+---@field calls integer
+---@field errors integer
+---@field rows integer
+---@field seconds number  the sum
+---@field mean number
+---@field max number
+---@field recent number
+
+--- A statement that is over.
+---@class neap.pg.TraceEvent
+---@field call string       "db:query"
+---@field sql string
+---@field seconds number    from call to answer
+---@field wait? number      of these until it was sent
+---@field rows? integer
+---@field tag? string
+---@field error? any        instead of rows and tag
+---@field pid? integer
 
 ---@class neap.pg.TimeoutOptions
 ---@field timeout? number  seconds
@@ -770,6 +828,14 @@ function Pool:acquire(opts) end
 
 ---@return neap.pg.Stats
 function Pool:stats() end
+
+--- What each statement has cost, the dearest in sum first.
+---@return neap.pg.StatementStats[]
+function Pool:statements() end
+
+--- Have `fn(event)` called for each statement that is over; nil: no longer.
+---@param fn? fun(event: neap.pg.TraceEvent)
+function Pool:trace(fn) end
 
 --- The connections of now are not used again.
 function Pool:expire() end

@@ -250,7 +250,7 @@ end
 local function begin(self)
   local on = self.on
   if self.pool then
-    self.conn = tx.acquire(self.pool)
+    self.conn = tx.acquire(self.pool, nil, "db:copy_out")
     on = self.conn
   end
   local query = self.is_query and self.source or "select * from " .. self.source
@@ -322,7 +322,7 @@ function copy.install(db, conn, transaction)
   end
 
   function db:copy_in(target, columns, source, opts)
-    local own <close> = tx.acquire(self)
+    local own <close> = tx.acquire(self, nil, "db:copy_in")
     return copy_in(own, target, columns, source, opts)
   end
 

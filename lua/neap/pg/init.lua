@@ -12,6 +12,7 @@
 --- what a batch collects, and the shutdown of a pool.
 
 local core = require "neap.pg.core"
+local holders = require "neap.pg.holders"
 local neap = require "neap"
 local listen = require "neap.pg.listen"
 local options = require "neap.options"
@@ -32,6 +33,10 @@ local CANCEL_TIMEOUT <const> = 1
 -- ORDER PREPARE_MODES, src/pg/pool.h
 local PREPARE_MODES <const> = { named = 0, unnamed = 1, off = 2 }
 
+-- ORDER reset_policy, src/pg/pool.h
+local RESETS <const> = { auto = 0, always = 1, never = 2 }
+local RESET_OWN <const> = 3
+
 -- ORDER ROWS_MODES, src/pg/rows.h
 local MODES <const> = { query = 0, row = 1, value = 2, column = 3, exec = 4 }
 
@@ -39,6 +44,8 @@ local DEFAULTS <const> = {
   min = 1, max = 10, overflow = 0, acquire_timeout = 5, max_lifetime = 2700,
   idle_timeout = 600, max_pipeline = 64, commit_timeout = 30,
   statement_cache = 256, prepared = "named", timezone = "UTC",
+  min_idle = 0, max_waiting = 10000, warmup_parallel = 4, ping_after = 30,
+  queue_target = 0, queue_interval = 2, reset = "auto",
 }
 
 local POOL_OPTIONS <const> = {
@@ -52,6 +59,17 @@ local POOL_OPTIONS <const> = {
   max_lifetime = options.range("number", 0),
   idle_timeout = options.range("number", 0),
   max_uses = options.range("integer", 0),
+  min_idle = options.range("integer", 0, 10000),
+  max_waiting = options.range("integer", 0),
+  warmup_parallel = options.range("integer", 1, 1000),
+  ping_after = options.range("number", 0),
+  queue_target = options.range("number", 0),
+  queue_interval = options.range("number", 0.001),
+  reset = function(value)
+    if not RESETS[value] and not options.callable(value) then
+      return "must be 'auto', 'always', 'never' or a function"
+    end
+  end,
   max_pipeline = options.range("integer", 0, 100000),
   statement_cache = options.range("integer", 0, 100000),
   prepared = options.one_of { "named", "unnamed", "off" },
@@ -67,6 +85,7 @@ local POOL_OPTIONS <const> = {
   on_acquire = "callable",
   on_release = "callable",
   echo = { "boolean", "callable" },
+  trace = "callable",
 }
 
 local keywords = core.keywords()
@@ -76,7 +95,7 @@ local CONNECT_OPTIONS = { dsn = "string", database = "string" }
 for name in pairs(keywords) do CONNECT_OPTIONS[name] = { "string", "number" } end
 for name, want in pairs(POOL_OPTIONS) do CONNECT_OPTIONS[name] = want end
 
----@type table<userdata, {on_acquire?: function, on_release?: function}>
+---@type table<userdata, {on_acquire?: function, on_release?: function, reset?: function}>
 local hooks = setmetatable({}, { __mode = "k" })
 
 local function print_statement(sql, seconds)
@@ -113,12 +132,17 @@ local function configure(dsn, opts)
   end
   options.check("pg.connect", opts, POOL_OPTIONS)
   for name, value in pairs(opts or {}) do config[name] = value end
+  if config.min_idle > config.max then
+    invalid(("pg.connect: min_idle (%d) is more than max (%d)")
+      :format(config.min_idle, config.max))
+  end
   if config.min > config.max then
     invalid(("pg.connect: min (%d) is more than max (%d)")
       :format(config.min, config.max))
   end
   config.params = params
   config.prepare_mode = PREPARE_MODES[config.prepared]
+  config.reset_policy = RESETS[config.reset] or RESET_OWN
   config.timezone = config.timezone or nil
   if config.echo == true then config.echo = print_statement end
   if config.echo == false then config.echo = nil end
@@ -142,10 +166,17 @@ local Unfinished = {
 ---@return neap.pg.Pool
 function pg.connect(dsn, opts)
   local config = configure(dsn, opts)
+  local weak = setmetatable({}, { __mode = "v" })
+  config.explain = function(err) holders.explain(weak.db, err) end
   local db = core.open(config)
   listen.remember(db, config)
-  if config.on_acquire or config.on_release then
-    hooks[db] = { on_acquire = config.on_acquire, on_release = config.on_release }
+  weak.db = db
+  local reset = config.reset_policy == RESET_OWN and config.reset or nil
+  if config.on_acquire or config.on_release or reset then
+    hooks[db] = {
+      on_acquire = config.on_acquire, on_release = config.on_release,
+      reset = reset,
+    }
   end
   local unfinished <close> = setmetatable({ db = db }, Unfinished)
   local held = {}
@@ -165,10 +196,12 @@ end
 ---@async
 ---@param self neap.pg.Pool
 ---@param timeout? number
+---@param what? string  the call, as messages name it
 ---@return neap.pg.Conn conn
 ---@return boolean hooked
-function tx.acquire(self, timeout)
-  local conn = self:_acquire(timeout)
+function tx.acquire(self, timeout, what)
+  local conn = holders.acquire(self, timeout, what)
+  holders.add(self, conn)
   local mine = hooks[self]
   if not mine then return conn, false end
   hooks[conn] = mine
@@ -197,10 +230,13 @@ end
 --- changed in the session is undone.
 function core.conn:release()
   local mine = hooks[self]
-  if mine and mine.on_release and not self:_is_over() then
+  if mine and (mine.on_release or mine.reset) and not self:_is_over() then
     hooks[self] = nil
-    local ok, err = pcall(neap.shield, CLOSE_TIMEOUT, mine.on_release, self)
-    if not self:_is_over() then self:_release() end
+    local ok, err = pcall(neap.shield, CLOSE_TIMEOUT, function()
+      if mine.on_release then mine.on_release(self) end
+      if mine.reset then mine.reset(self) end
+    end)
+    if not self:_is_over() then self:_release(ok and mine.reset ~= nil) end
     if not ok then error(err, 0) end
     return
   end
@@ -304,6 +340,34 @@ end
 require("neap.pg.copy").install(core.db, core.conn, core.tx)
 listen.install(core.db, core.conn, core.tx)
 require("neap.pg.each").install(core.db, core.conn, core.tx)
+
+-- What a pool tells.
+
+--- What it has, and what it has counted since it was made.
+---@return neap.pg.Stats
+function core.db:stats() return self:_stats() end
+
+--- What each statement has cost, the dearest in sum first.
+---@return neap.pg.StatementStats[]
+function core.db:statements()
+  local list = self:_statements()
+  table.sort(list, function(a, b)
+    if a.seconds ~= b.seconds then return a.seconds > b.seconds end
+    return a.sql < b.sql
+  end)
+  return list
+end
+
+--- From now on `fn(event)` hears of every statement that is over; nil: nobody
+--- does. An error of its own is reported and harms nobody.
+---@param fn? fun(event: neap.pg.TraceEvent)
+function core.db:trace(fn)
+  if fn ~= nil and not options.callable(fn) then
+    error(("bad argument #1 to 'trace' (function expected, got %s)")
+      :format(type(fn)), 2)
+  end
+  self:_trace(fn)
+end
 
 -- The end of a pool.
 

@@ -11,6 +11,7 @@
 --- Inside of a transaction `tx:transaction` is a savepoint.
 
 local core = require "neap.pg.core"
+local holders = require "neap.pg.holders"
 local neap = require "neap"
 local options = require "neap.options"
 
@@ -145,8 +146,9 @@ local function open(self, where, opts)
     mine.opts = known[self] and known[self].opts or opts
     guard = self:_open()
   elseif self._acquire then
-    local conn, hooked = tx.acquire(self)
+    local conn, hooked = tx.acquire(self, nil, "db:" .. where)
     guard = conn:_open(begin_sql(opts), not hooked)
+    holders.add(self, guard)
     if hooked then mine.conn = conn end
   else
     guard = self:_open(begin_sql(opts), false)
