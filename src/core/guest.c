@@ -32,8 +32,11 @@ static void on_guest_ready(neap_watch *w, int status, int events, void *arg) {
   ((struct guest *)arg)->due = 1;
 }
 
+/* uv_stop: timers are run before uv_run() polls, and a turn that is due must
+** not wait for whatever else may end that poll (see loop.c). */
 static void on_guest_due(uv_timer_t *t) {
   container_of(t, struct guest, timer)->due = 1;
+  uv_stop(t->loop);
 }
 
 static void set_alive(rt *r, int alive) {
