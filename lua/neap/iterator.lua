@@ -124,6 +124,12 @@ function iterator.use(object)
   core.close_with_scope(object)
 end
 
+--- One that sets `busy` while it waits for its next value gives it to one task.
+function iterator.alone(object)
+  if not object.busy then return end
+  iterator.invalid(object.what, "another task waits for the next value already")
+end
+
 --- A step of one that is over: nil, unless the end came from its scope.
 function iterator.ended(object)
   if not object.gone then return nil end

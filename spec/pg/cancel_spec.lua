@@ -3,6 +3,7 @@
 
 local neap = require "neap"
 local pg = require "neap.pg"
+local proxy = require "spec.support.proxy"
 local run = require "spec.support.run"
 local server = require "spec.support.pg"
 
@@ -315,4 +316,21 @@ describe("a statement canceled by somebody else", function()
     end)
     server.whole(db)
   end))
+end)
+
+describe("a cancel request that overtakes its statement", function()
+  it("is sent again", function()
+    local dsn = server.dsn()
+    assert(dsn)
+    run.now({ clock = "real", timeout = 60 }, function()
+      local p <close> = proxy.open(server.directory() .. "/.s.PGSQL.5432")
+      local db <close> = pg.connect(p:dsn "neap_spec", { max = 1 })
+      db:value "select 1"
+      p:cut("up", p.count.up + 1, "delay") -- the statement is held back
+      assert.is_false(neap.move_on_after(0.002, db.query, db,
+        "select pg_sleep(60)"))
+      assert.are.equal(2, db:value "select 2")
+      assert.are.equal(0, db:stats().lost)
+    end)
+  end)
 end)

@@ -159,6 +159,9 @@ local function open(path)
   assert(self.listener:listen(64, function(err)
     if not err then accept(self) end
   end))
+  self.broken = uv.new_signal() -- luv does not spare us SIGPIPE
+  self.broken:start "sigpipe"
+  self.broken:unref()
   self.port = self.listener:getsockname().port
   self:reset()
   return self
@@ -190,6 +193,7 @@ end
 
 function Proxy:__close()
   close(self.listener)
+  close(self.broken)
   for link in pairs(self.links) do close_link(link) end
 end
 

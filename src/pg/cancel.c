@@ -9,7 +9,8 @@
 
 #include "pg/copy.h"
 
-#define GRACE_NS INT64_C(5000000000)
+#define ROUND_NS INT64_C(1000000000)
+#define ROUNDS 5 /* until the connection is given up */
 
 typedef struct cancel_job {
   neap_work work;
@@ -77,7 +78,8 @@ void conn_leave_cancel(conn *c) {
 }
 
 void conn_cancel_blindly(conn *c) {
-  if (c->state == CONN_OPEN && c->count > 0) start_job(c, 1);
+  if (c->state == CONN_OPEN && (c->count > 0 || c->copying > COPY_QUEUED))
+    start_job(c, 1);
 }
 
 static const neap_op op_lane = {"pg lane", NULL};
@@ -100,9 +102,21 @@ static int next_victim(conn *c) {
   return c->cancel.victim != NULL;
 }
 
+static void start_round(conn *c) {
+  neap_->timer_start(c->pool->loop, &c->cancel.grace,
+                     neap_->now(c->pool->loop) + ROUND_NS);
+}
+
+/* A request that overtook its statement on the way cancelled nothing: ask
+** again. */
 static void on_grace(neap_timer *t) {
   conn *c = container_of(t, conn, cancel.grace);
 
+  if (++c->cancel.rounds < ROUNDS) {
+    if (c->cancelling == CANCEL_SENT && c->cancel.job == NULL) start_job(c, 0);
+    start_round(c);
+    return;
+  }
   conn_lost(c, "timeout", NULL,
             "the server did not answer a cancel request in time");
 }
@@ -127,8 +141,8 @@ static int co_cancel(neap_co *co) {
     if (!lane_holds(c, c->cancel.victim) && !copy_is_unwanted(c))
       continue; /* over before its turn */
     c->cancelling = CANCEL_SENT;
-    neap_->timer_start(co->loop, &c->cancel.grace,
-                       neap_->now(co->loop) + GRACE_NS);
+    c->cancel.rounds = 0;
+    start_round(c);
     if (start_job(c, 0) < 0) {
       conn_lost(c, "io", NULL, "no cancel request could be sent");
       break;

@@ -62,6 +62,7 @@ typedef struct dialler {
 typedef struct canceller {
   neap_co co;
   neap_timer grace;
+  int rounds; /* of the timer, since the request was sent */
   query *victim;
   struct cancel_job *job; /* under way on the thread pool */
 } canceller;

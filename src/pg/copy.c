@@ -297,22 +297,34 @@ static void step(conn *c) {
   }
 }
 
+/* Read. With an error on the socket the loop has stopped watching it: read all
+** that is still there. 0: nothing more will come. */
+static int consume(conn *c, int status) {
+  int ok = PQconsumeInput(c->pg);
+  char byte;
+
+  if (status >= 0) return ok;
+  while (ok && recv(PQsocket(c->pg), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+    ok = PQconsumeInput(c->pg);
+  return 0;
+}
+
 void copy_on_ready(conn *c, int status, int events) {
   if ((events & NEAP_WRITABLE) && flush(c) != 0) return;
   if (c->copying == COPY_IN) {
     if (events & NEAP_READABLE) listen_in(c);
-    if (status < 0 && c->state == CONN_OPEN)
-      conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
   } else if ((events & NEAP_READABLE) || status < 0) {
-    int ok = PQconsumeInput(c->pg);
+    int ok = consume(c, status);
     if (!ok && c->copying == COPY_OUT) { /* first what has come */
       c->copying = COPY_DROP;
       c->copy_unwanted = 0;
       drop(c);
     } else if (!ok)
       take_results(c);
-    if (!ok && c->state == CONN_OPEN) lost(c);
+    if (!ok && c->state == CONN_OPEN && status >= 0) lost(c);
   }
+  if (status < 0)
+    conn_lost(c, "io", "ECONNRESET", "the server closed the connection");
   if (c->state == CONN_OPEN) step(c);
 }
 
@@ -323,9 +335,11 @@ int copy_is_unwanted(const conn *c) {
 }
 
 void copy_abandon(conn *c) {
+  c->copy_lent = 0; /* who comes next waits until it is over */
   switch (c->copying) {
   case COPY_QUEUED:
     c->copying = COPY_NONE;
+    wake(c, 0); /* another task than the one that gives up */
     conn_feed(c);
     return;
   case COPY_IN:

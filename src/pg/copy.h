@@ -34,7 +34,7 @@ int copy_get(conn *c, char **data);
 
 /* Park the lease's wait; wake comes with 0 or RC_LOST. */
 int copy_park(lua_State *L, lease *l, const char *name, lua_KFunction k);
-/* Nobody wants the rest. Ends by itself; never raises, never wakes. */
+/* Nobody wants the rest. Ends by itself; never raises. */
 void copy_abandon(conn *c);
 
 /* From the connection. */

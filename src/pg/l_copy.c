@@ -41,6 +41,23 @@ static conn *lane(lua_State *L, copier *k) {
   return l->conn;
 }
 
+/* After a wait: has another task closed it meanwhile? */
+static conn *lane_again(lua_State *L, copier *k) {
+  conn *c = lane(L, k);
+
+  if (k->over)
+    neap_raise(L, "closed", NULL, "copy: it was closed while a task waited");
+  return c;
+}
+
+static conn *lane_alone(lua_State *L, copier *k) {
+  conn *c = lane(L, k);
+
+  if (c->copy_wait != NULL)
+    neap_raise(L, "invalid", NULL, "copy: another task waits in it already");
+  return c;
+}
+
 static int fail(lua_State *L, copier *k) {
   lease *l = k->h->lease;
 
@@ -121,7 +138,7 @@ static int wait(lua_State *L, copier *k, lua_KFunction f) {
 
 static int k_start(lua_State *L, int rc, lua_KContext ctx) {
   copier *k = lua_touserdata(L, 1);
-  conn *c = lane(L, k);
+  conn *c = lane_again(L, k);
 
   (void)ctx;
   if (rc == RC_NOMEM) return out_of_memory(L);
@@ -157,7 +174,7 @@ static int l_copier_start(lua_State *L) {
 /* The server has refused already: hear why. */
 static int k_refused(lua_State *L, int rc, lua_KContext ctx) {
   copier *k = lua_touserdata(L, 1);
-  conn *c = lane(L, k);
+  conn *c = lane_again(L, k);
 
   (void)rc;
   (void)ctx;
@@ -177,7 +194,7 @@ static int send_more(lua_State *L, copier *k);
 
 static int k_sent(lua_State *L, int rc, lua_KContext ctx) {
   copier *k = lua_touserdata(L, 1);
-  conn *c = lane(L, k);
+  conn *c = lane_again(L, k);
 
   (void)rc;
   (void)ctx;
@@ -215,7 +232,7 @@ static conn *enter_in(lua_State *L, copier *k) {
   conn *c;
 
   neap_enter(L, op_name(k));
-  c = lane(L, k);
+  c = lane_alone(L, k);
   if (k->over || c->copying != COPY_IN)
     neap_raise(L, "closed", NULL, "copy: it has ended already");
   return c;
@@ -261,7 +278,7 @@ static int l_copier_put(lua_State *L) {
 
 static int k_finished(lua_State *L, int rc, lua_KContext ctx) {
   copier *k = lua_touserdata(L, 1);
-  conn *c = lane(L, k);
+  conn *c = lane_again(L, k);
 
   (void)rc;
   (void)ctx;
@@ -301,7 +318,7 @@ static int push_chunk(lua_State *L, copier *k) {
 
 static int k_over(lua_State *L, int rc, lua_KContext ctx) {
   copier *k = lua_touserdata(L, 1);
-  conn *c = lane(L, k);
+  conn *c = lane_again(L, k);
 
   (void)rc;
   (void)ctx;
@@ -337,7 +354,7 @@ static int take_message(lua_State *L, copier *k, int n) {
 
 static int k_next(lua_State *L, int rc, lua_KContext ctx) {
   copier *k = lua_touserdata(L, 1);
-  conn *c = lane(L, k);
+  conn *c = lane_again(L, k);
   int n;
 
   (void)rc;
@@ -360,6 +377,7 @@ static int l_copier_next(lua_State *L) {
 
   if (k->over) return 0;
   neap_enter(L, op_name(k));
+  lane_alone(L, k);
   return k_next(L, 0, 0);
 }
 

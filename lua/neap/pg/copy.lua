@@ -277,8 +277,11 @@ end
 ---@async
 function Out:next()
   if self.over then return iterator.ended(self) end
+  iterator.alone(self)
   iterator.use(self)
+  self.busy = true
   local ok, item = pcall(step, self)
+  self.busy = false
   if ok and item ~= nil then return item end
   if ok then self:close() return nil end
   local err = item

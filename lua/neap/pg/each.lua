@@ -73,6 +73,7 @@ Each.__name = "neap.pg.each"
 ---@async
 function Each:next()
   if self.over then return iterator.ended(self) end
+  iterator.alone(self)
   iterator.use(self)
   local i = self.i + 1
   local row = self.rows[i]
@@ -80,7 +81,9 @@ function Each:next()
     self.i = i
     return row
   end
+  self.busy = true
   local ok, rows = pcall(self.more, self)
+  self.busy = false
   if not ok then
     local err = rows
     self:finish()
