@@ -181,6 +181,15 @@ function Query:all() end
 ---@return neap.repository.Entity|nil
 function Query:first() end
 
+---@class neap.repository.EachOptions
+---@field batch? integer  rows fetched at once, 1000
+
+--- All entities that match one after the other, in bounded memory: closable.
+---@async
+---@param opts? neap.repository.EachOptions
+---@return fun(): neap.repository.Entity|nil
+function Query:each(opts) end
+
 ---@async
 ---@return integer
 function Query:count() end

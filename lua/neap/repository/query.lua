@@ -34,6 +34,8 @@ local NONE <const> = {}
 -- Read-only statements may share a round trip with others.
 local SCALAR <const> = { rows = "array", readonly = true }
 
+local EACH <const> = { batch = options.range("integer", 1, 1000000) }
+
 local function invalid(format, ...)
   neap.fault.raise { kind = "invalid", message = format:format(...) }
 end
@@ -167,6 +169,26 @@ end
 ---@async
 ---@return neap.repository.Entity[]
 function Query:all() return self:read() end
+
+--- All entities that match, one after the other and in bounded memory: an
+--- iterator over a cursor, closable. In a unit of work each of them becomes
+--- known to it, as by `all`.
+---@async
+---@param opts? {batch?: integer} rows fetched at once, 1000
+---@return fun(): neap.repository.Entity|nil
+function Query:each(opts)
+  opts = options.check(self.label .. ": each", opts, EACH)
+  self:settle()
+  local def, session = self.repo.def, self.repo.session
+  local params = { n = 0 }
+  local text = sql.select(def) .. self:clause(params) .. self:tail(params)
+  local rows = self.repo.db:each_opts({ entity = def.class, batch = opts.batch },
+    text, unpack(params, 1, params.n))
+  if not session then return rows end
+  return neap.iter(rows):map(function(row)
+    return session:adopt(def, { row, n = 1 })[1]
+  end)
+end
 
 --- The first that matches, or nil.
 ---@async
