@@ -17,6 +17,8 @@ build lua5.4                  runs what was built
 server postgresql             a private server for tests and examples
 test  lua-busted              runs the suite
 test  luarocks                the suite builds the rock
+test  pgbouncer               a pooler, which the driver works behind
+test  openssl                 certificates for the tests of TLS
 test  lua-luv                 another event loop, which runs inside of ours
 lint  lua-check               luacheck
 lint  binutils                nm, which finds static state

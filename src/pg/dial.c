@@ -277,6 +277,24 @@ static const char *sqlstate_in(const char *text) {
   return NULL;
 }
 
+/* What libpq says behind the place, which our own message names. */
+static const char *reason(const char *text) {
+  const char *from = strstr(text, "failed: ");
+  return from ? from + 8 : text;
+}
+
+/* A reset under TLS is a reset. */
+static int is_tls(const char *text) {
+  static const char *const words[] = {"certificate", "private key", "SSL",
+                                      "channel binding"};
+  size_t i;
+
+  if (strstr(text, "SSL SYSCALL") != NULL) return 0;
+  for (i = 0; i < countof(words); i++)
+    if (strstr(text, words[i]) != NULL) return 1;
+  return 0;
+}
+
 static void end_attempt(conn *c) {
   PQfinish(c->pg);
   c->pg = NULL;
@@ -296,17 +314,15 @@ static void refused(conn *c) {
   } else if (PQconnectionNeedsPassword(c->pg)) {
     note(c, "pg", "28P01", "could not connect to %s: %s",
          "the server asks for a password and none was given");
+  } else if (is_tls(text)) {
+    note(c, "io", "TLS", "could not connect to %s: %s", reason(text));
   } else if ((code = errno_name(text)) != NULL) {
     note(c, "io", code, "could not connect to %s: %s",
          strcmp(code, "ECONNRESET") == 0
              ? "the server closed the connection"
-             : strstr(text, "failed: ") ? strstr(text, "failed: ") + 8 : text);
-  } else {
-    const char *tls = strstr(text, "SSL") || strstr(text, "certificate")
-                          ? "TLS" : NULL;
-    const char *from = strstr(text, "failed: ");
-    note(c, "io", tls, "could not connect to %s: %s", from ? from + 8 : text);
-  }
+             : reason(text));
+  } else
+    note(c, "io", NULL, "could not connect to %s: %s", reason(text));
   end_attempt(c);
 }
 

@@ -279,7 +279,8 @@ int dsn_finish(dsn *d, char *why, size_t size) {
     /* A service file may name them too: leave those to libpq then. */
     if (slot != NULL && *slot == NULL && dsn_get(d, "service") == NULL)
       rc = put(d, o->keyword, o->val);
-    if (strcmp(o->keyword, "user") == 0 && dsn_get(d, "user") == NULL)
+    if (strcmp(o->keyword, "user") == 0 && dsn_get(d, "user") == NULL &&
+        dsn_get(d, "service") == NULL)
       rc = put(d, "user", o->val);
   }
   PQconninfoFree(all);
