@@ -78,7 +78,7 @@ describe("trace", function()
         assert.are.equal(1, db:value "select 1")
       end)
     assert.are.equal(1, #reports)
-    assert.are.equal("trace", reports[1].what)
+    assert.are.equal("listener", reports[1].what)
     assert.matches("broken hook", tostring(reports[1].error))
   end)
 

@@ -126,11 +126,6 @@ static void on_ready(neap_watch *w, int status, int events, void *arg) {
   conn_unref(c);
 }
 
-void conn_on_notice(void *arg, const PGresult *r) {
-  (void)arg; /* notices of the server are not errors; nobody asked for them */
-  (void)r;
-}
-
 int conn_adopt(conn *c) {
   int rc = 0;
 

@@ -162,7 +162,6 @@ void conn_event(conn *c);
 /* Run `sql` for the lane's own coroutine; service_done tells. 0 or a code. */
 int conn_service(conn *c, const char *sql);
 
-void conn_on_notice(void *arg, const PGresult *r);
 /* Is a socket that was idle still good? Looks without waiting. */
 int conn_alive(conn *c);
 /* Count its socket as pending I/O, or no longer. */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "pg/pool.h"
+#include "pg/notice.h"
 
 /* A lookup cannot always be stopped; what nobody waits for frees itself. */
 typedef struct lookup {
@@ -244,7 +244,7 @@ static int begin(conn *c) {
   c->pg = PQconnectStartParams(keys, values, 0);
   if (c->pg == NULL) return NEAP_ENOMEM;
   PQsetErrorVerbosity(c->pg, PQERRORS_VERBOSE); /* has the SQLSTATE */
-  PQsetNoticeReceiver(c->pg, conn_on_notice, NULL);
+  PQsetNoticeReceiver(c->pg, notice_on, c);
   d->events = NEAP_WRITABLE;
   return PQstatus(c->pg) == CONNECTION_BAD ? NEAP_ECLOSED : 0;
 }

@@ -22,6 +22,7 @@
 #define ENV_ECHO 2
 #define ENV_TRACE 4
 #define ENV_EXPLAIN 5 /* of the Lua side: adds to a pool_timeout */
+#define ENV_NOTICE 6
 #define ENV_DB 3 /* keeps the pool while one of its handles lives */
 
 enum handle_kind { KIND_DB, KIND_CONN, KIND_TX };

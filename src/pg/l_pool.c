@@ -105,6 +105,8 @@ int l_pool_open(lua_State *L) {
   lua_rawseti(L, 2, ENV_ECHO);
   lua_getfield(L, 1, "trace");
   lua_rawseti(L, 2, ENV_TRACE);
+  lua_getfield(L, 1, "on_notice");
+  lua_rawseti(L, 2, ENV_NOTICE);
   lua_getfield(L, 1, "explain");
   lua_rawseti(L, 2, ENV_EXPLAIN);
   h = handle_push(L, KIND_DB, NULL, NULL, 2);
@@ -115,7 +117,8 @@ int l_pool_open(lua_State *L) {
   p->cfg.has_on_connect = lua_rawgeti(L, 2, ENV_ON_CONNECT) != LUA_TNIL;
   if (lua_rawgeti(L, 2, ENV_ECHO) != LUA_TNIL) p->cfg.told |= TOLD_ECHO;
   if (lua_rawgeti(L, 2, ENV_TRACE) != LUA_TNIL) p->cfg.told |= TOLD_TRACE;
-  lua_pop(L, 3);
+  if (lua_rawgeti(L, 2, ENV_NOTICE) != LUA_TNIL) p->cfg.told |= TOLD_NOTICES;
+  lua_pop(L, 4);
   read_config(L, p, 1);
   if (lua_getfield(L, 1, "dsn") == LUA_TSTRING) {
     rc = dsn_parse(&p->dsn, lua_tostring(L, -1), why, sizeof why);

@@ -1,10 +1,12 @@
 /*
-** l_trace.c -- who hears of every statement: echo, fn(sql, seconds), and
-** trace, fn(event). Called in the task that waited, when its statement is
+** l_trace.c -- who hears of every statement: echo, fn(sql, seconds), trace,
+** fn(event), and on_notice, fn(notice). Called in the task that waited, when its statement is
 ** answered or given up. Neither is told a parameter. An error of theirs is
 ** reported and harms nobody.
 */
 #include "pg/l_trace.h"
+
+#include "pg/notice.h"
 
 static lua_Number seconds(int64_t ns) { return (lua_Number)ns / 1e9; }
 
@@ -30,14 +32,14 @@ static void push_sql(lua_State *L, const query *q) {
     lua_pushstring(L, q->args.bytes.data);
 }
 
-static void call(lua_State *L, int nargs, const char *what) {
-  if (lua_pcall(L, nargs, 0, 0) != LUA_OK) neap_->report(L, what);
+static void call(lua_State *L, int nargs) {
+  if (lua_pcall(L, nargs, 0, 0) != LUA_OK) neap_->report(L, "listener");
 }
 
 static void echo(lua_State *L, const query *q, int64_t now) {
   push_sql(L, q);
   lua_pushnumber(L, seconds(now - q->asked_at));
-  call(L, 2, "echo");
+  call(L, 2);
 }
 
 static void trace(lua_State *L, const query *q, int fault, int64_t now) {
@@ -57,12 +59,27 @@ static void trace(lua_State *L, const query *q, int fault, int64_t now) {
     set_integer(L, "rows", PQntuples(q->res));
     set_string(L, "tag", PQcmdStatus(q->res));
   }
-  call(L, 1, "trace");
+  call(L, 1);
+}
+
+static void tell_notice(lua_State *L, const query *q, const notice *n) {
+  static const char *const names[NOTICE_FIELDS] = {
+    "severity", "code", "message", "detail", "hint", "where"};
+  int i;
+
+  lua_createtable(L, 0, NOTICE_FIELDS + 1);
+  for (i = 0; i < NOTICE_FIELDS; i++)
+    if (n->field[i] != NULL) set_string(L, names[i], n->field[i]);
+  if (n->dropped > 0) set_integer(L, "dropped", n->dropped);
+  push_sql(L, q);
+  lua_setfield(L, -2, "sql");
+  call(L, 1);
 }
 
 void trace_tell(lua_State *L, const query *q, int fault) {
   int told = q->pool->cfg.told, top = lua_gettop(L);
   int64_t now = pool_now();
+  const notice *n;
 
   luaL_checkstack(L, 8, "trace");
   handle_push_env(L, 1);
@@ -71,6 +88,10 @@ void trace_tell(lua_State *L, const query *q, int fault) {
   lua_settop(L, top + 1);
   if ((told & TOLD_TRACE) && lua_rawgeti(L, top + 1, ENV_TRACE) != LUA_TNIL)
     trace(L, q, fault, now);
+  for (n = q->notices; n != NULL; n = n->next) {
+    lua_settop(L, top + 1);
+    if (lua_rawgeti(L, top + 1, ENV_NOTICE) != LUA_TNIL) tell_notice(L, q, n);
+  }
   lua_settop(L, top);
 }
 

@@ -40,6 +40,7 @@ typedef struct lease {
 
 #define TOLD_ECHO 1 /* pool_config.told */
 #define TOLD_TRACE 2
+#define TOLD_NOTICES 4
 enum reset_policy { RESET_AUTO, RESET_ALWAYS, RESET_NEVER, RESET_OWN };
 
 typedef struct pool_config {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "pg/pool.h"
+#include "pg/notice.h"
 
 #define CHUNK 32 /* queries allocated at once */
 
@@ -54,6 +54,7 @@ query *query_new(pool *p) {
 }
 
 static void clear(query *q) {
+  notice_clear(q);
   PQclear(q->res);
   q->res = NULL;
   stmt_unref(q->stmt);

@@ -78,6 +78,7 @@ struct query {
   query *next;    /* batch: the next statement of the same segment */
   prepared *prep; /* while in flight */
   PGresult *res;
+  struct notice *notices; /* notice.h */
   void (*settled)(query *q); /* QF_INTERNAL */
   void *owner;               /* QF_INTERNAL: whose */
   int rc;

@@ -7,6 +7,16 @@
 ---@class neap.pg: neap.pg.values
 local pg = {}
 
+---@class neap.pg.Notice
+---@field severity string  "NOTICE", "WARNING", ...
+---@field code string      SQLSTATE
+---@field message string
+---@field detail? string
+---@field hint? string
+---@field where? string
+---@field sql string       the statement it belongs to
+---@field dropped? integer how many followed that were not kept
+
 ---@class neap.pg.PoolOptions
 ---@field min? integer              connections kept, 1; one is made in any case
 ---@field max? integer              connections at most, 10
@@ -30,6 +40,7 @@ local pg = {}
 ---@field prepared? "named"|"unnamed"|"off"
 ---@field timezone? string|false    "UTC"; false: the server's
 ---@field echo? boolean|fun(sql: string, seconds: number)
+---@field on_notice? fun(notice: neap.pg.Notice)  what the server says besides
 ---@field trace? fun(event: neap.pg.TraceEvent)  every statement that is over
 ---@field listen_dsn? string  where db:listen connects, if not there
 ---@field on_connect? fun(conn: neap.pg.Conn)  once on each new connection

@@ -85,6 +85,7 @@ local POOL_OPTIONS <const> = {
   on_acquire = "callable",
   on_release = "callable",
   echo = { "boolean", "callable" },
+  on_notice = "callable",
   trace = "callable",
 }
 
