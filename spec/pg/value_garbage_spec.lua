@@ -34,6 +34,10 @@ local samples = {
   numrange = { pg.range(pg.numeric "1.5", nil, "(]") },
   int4multirange = { { pg.range(1, 3), pg.range(5, 7) }, {} },
   ["int4range[]"] = { { pg.range(1, 5), pg.null } },
+  mood = { "sad" }, ["mood[]"] = { { "sad", pg.null } },
+  pair = { { a = 1, b = "x" }, {} }, ["pair[]"] = { { { a = 1 }, pg.null } },
+  nest = { { moods = { "sad" }, pairs = { { a = 1 } }, span = pg.range(1, 2), no = 3 } },
+  hstore = { { a = "1", b = pg.null }, {} }, vector = { { 1, 2.5 }, {} },
   inet = { "10.0.0.1/8", "::1" }, macaddr = { "08:00:2b:01:02:03" },
 }
 
@@ -64,11 +68,17 @@ local texts = {
   ["int4range[]"] = { '{"[1,5)",empty,NULL}' },
   ["box[]"] = { "{(3,4),(1,2);(1,1),(0,0)}" },
   int2vector = { "1 2 -3" },
+  mood = { "sad" }, ["mood[]"] = { "{sad,NULL}" },
+  pair = { "(1,x)", '(,"a ""b"" \\\\")', "(,)" }, ["pair[]"] = { '{"(1,x)",NULL}' },
+  nest = { '("{sad}","{""(1,x)""}","[1,2)",3)' },
+  hstore = { '"a"=>"1", "b"=>NULL, "q\\""=>"x, \\"y\\""', "" },
+  vector = { "[1,2.5]", "[]" },
+  record = { "(1,x,)", "()" }, ["record[]"] = { '{"(1,x)",NULL}' },
 }
 
 --- Types that take bytes of any length.
 local open_ended <const> = { bytea = true, text = true, jsonpath = true, json = true,
-  jsonb = true, inet = true, macaddr = true, char = true, void = true }
+  jsonb = true, inet = true, mood = true, macaddr = true, char = true, void = true }
 
 --- Calls fn(name, format, bytes) for the wire form of each sample.
 local function each(fn)
@@ -83,6 +93,9 @@ local function each(fn)
   end
   fn("inet", "binary", "\3\128\0\16" .. ("\0"):rep(15) .. "\1")
   fn("macaddr8", "binary", "12345678")
+  local record = string.pack(">I4I4I4I4I4s4I4i4", 3, 23, 4, 7, 25, "x", 2249, -1)
+  fn("record", "binary", record)
+  fn("record[]", "binary", string.pack(">I4I4I4I4I4s4", 1, 0, 2249, 1, 1, record))
 end
 
 describe("a decoder", function()

@@ -25,6 +25,11 @@ handle *handle_open(lua_State *L, const char *what) {
     lua_pushfstring(L, "%s: the pool is closed", what);
     neap_raise(L, "pool_closed", NULL, lua_tostring(L, -1));
   }
+  if (unlikely(h->pool->types.calling > 0)) {
+    lua_pushfstring(L, "%s: a codec's function is running; it may run nothing "
+                    "on its own pool", what);
+    neap_raise(L, "invalid", NULL, lua_tostring(L, -1));
+  }
   if (h->kind == KIND_DB) return h;
   if (h->lease->lost) {
     fault_push_lost(L, &h->lease->error, 0);

@@ -24,6 +24,7 @@
 #define ENV_EXPLAIN 5 /* of the Lua side: adds to a pool_timeout */
 #define ENV_NOTICE 6
 #define ENV_DB 3 /* keeps the pool while one of its handles lives */
+#define ENV_TYPES 9 /* the space of the map of types (type_map.h) */
 
 enum handle_kind { KIND_DB, KIND_CONN, KIND_TX };
 

@@ -108,7 +108,8 @@ static int l_copy(lua_State *L) {
   for (i = 0; i < n; i++) {
     lua_rawgeti(L, 4, i + 1);
     k->rows->cols[i].oid = (pg_oid)lua_tointeger(L, -1);
-    k->rows->cols[i].type = pg_type_of(k->rows->cols[i].oid);
+    k->rows->cols[i].type = type_map_known(&h->pool->types,
+                                           k->rows->cols[i].oid);
     lua_pop(L, 1);
   }
   return 1;

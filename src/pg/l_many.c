@@ -8,6 +8,7 @@
 
 #include "pg/fault.h"
 #include "pg/l_trace.h"
+#include "pg/l_types.h"
 #include "pg/rows.h"
 
 static int complain(lua_State *L, const char *what, const char *why) {
@@ -46,7 +47,7 @@ static int execute_many(lua_State *L, query *q) {
 
   q->nargs = 1; /* there are parameters, or nobody would send it many times */
   q->form = (unsigned char)query_form_of(q->pool, q);
-  if (q->form != FORM_TEXT && !q->stmt->described)
+  if (q->form != FORM_TEXT && !types_known(L, q))
     return query_describe(L, h, q);
   q->phase = PHASE_EXECUTE;
   args_reset(&q->args);
@@ -179,7 +180,7 @@ static int batch_go(lua_State *L, query *q) {
     q->nargs = integer_at(L, top + 1, ITEM_N);
     q->form = (unsigned char)query_form_of(p, q);
     lua_settop(L, top);
-    if (q->form != FORM_TEXT && !s->described) {
+    if (q->form != FORM_TEXT && !types_known(L, q)) {
       p->guard = NULL;
       return query_describe(L, h, q);
     }
@@ -200,11 +201,11 @@ static query *carrier(lua_State *L, handle *h, const char *what) {
   return q;
 }
 
-static int push_results(lua_State *L, query *first) {
+static int push_results(lua_State *L, handle *h, query *first) {
   rows_want want = {0, 0, 0, 0};
+  int n, top = lua_gettop(L);
   query *q;
   lua_Integer i = 0;
-  int n;
 
   first->pool->guard = first;
   handle_push_env(L, 1);
@@ -214,6 +215,10 @@ static int push_results(lua_State *L, query *first) {
     if (trace_is_on(q)) trace_tell(L, q, 0);
     want.mode = q->mode;
     n = rows_push(L, q, &want);
+    if (n == ROWS_UNTYPED) {
+      lua_settop(L, top);
+      return types_ask(L, h, first, k_batch);
+    }
     lua_settop(L, lua_gettop(L) - n + 1); /* of exec only the count */
     lua_rawseti(L, want.env + 1, ++i);
     lua_settop(L, want.env + 1);
@@ -244,7 +249,7 @@ static int k_batch(lua_State *L, int rc, lua_KContext ctx) {
   for (q = first; q != NULL; q = q->next)
     if (q->res != NULL && PQresultStatus(q->res) == PGRES_FATAL_ERROR)
       return query_fail_result(L, h, first, q);
-  return push_results(L, first);
+  return push_results(L, h, first);
 }
 
 static int l_batch(lua_State *L) {
@@ -291,7 +296,7 @@ static int describe_go(lua_State *L, query *q) {
 
   q->form = (unsigned char)query_form_of(q->pool, q);
   if (q->form == FORM_TEXT) q->form = FORM_UNNAMED;
-  if (!q->stmt->described) return query_describe(L, h, q);
+  if (!types_known(L, q)) return query_describe(L, h, q);
   q->pool->guard = q;
   push_description(L, q->stmt);
   q->pool->guard = NULL;
@@ -331,7 +336,7 @@ static int as_go(lua_State *L, query *q) {
 
   q->form = FORM_UNNAMED;
   query_set_stmt(q, query_stmt(L, h, AS_SQL, q->what));
-  if (!q->stmt->described) return query_describe(L, h, q);
+  if (!types_known(L, q)) return query_describe(L, h, q);
   q->pool->guard = q;
   alias = stmt_alias(q->stmt, text, len);
   if (alias == NULL) return luaL_error(L, "not enough memory");
@@ -366,18 +371,8 @@ static int l_as(lua_State *L) {
   return as_go(L, q);
 }
 
-/* type_name(oid) -> name of a built-in type, or nil */
-static int l_type_name(lua_State *L) {
-  const pg_type *t = pg_type_of((pg_oid)luaL_checkinteger(L, 2));
-
-  if (t == NULL) return 0;
-  lua_pushstring(L, t->name);
-  return 1;
-}
-
 const luaL_Reg many_methods[] = {{"exec_many", l_exec_many},
                                  {"_batch", l_batch},
                                  {"_describe", l_describe},
                                  {"_as", l_as},
-                                 {"_type_name", l_type_name},
                                  {NULL, NULL}};

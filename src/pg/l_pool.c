@@ -114,6 +114,8 @@ int l_pool_open(lua_State *L) {
     return luaL_error(L, "not enough memory");
   lua_pushvalue(L, -1); /* whoever holds a connection holds the pool */
   lua_rawseti(L, 2, ENV_DB);
+  type_map_open(L, &p->types);
+  lua_rawseti(L, 2, ENV_TYPES);
   p->cfg.has_on_connect = lua_rawgeti(L, 2, ENV_ON_CONNECT) != LUA_TNIL;
   if (lua_rawgeti(L, 2, ENV_ECHO) != LUA_TNIL) p->cfg.told |= TOLD_ECHO;
   if (lua_rawgeti(L, 2, ENV_TRACE) != LUA_TNIL) p->cfg.told |= TOLD_TRACE;

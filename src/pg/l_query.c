@@ -11,11 +11,13 @@
 
 #include "pg/fault.h"
 #include "pg/l_trace.h"
+#include "pg/l_types.h"
 #include "pg/rows.h"
 
 #define SQL_MAX 16384      /* longer ones are not kept */
 #define STATEMENTS_MAX 1024 /* kept at least, whatever the connections keep */
 #define AGAIN_MAX 8
+#define ASK_MAX 100 /* types within types within types ... */
 
 static const char *const calls[][5] = {
   {"db:query", "db:row", "db:value", "db:column", "db:exec"},
@@ -130,7 +132,10 @@ void query_release(query *q) {
   query *next;
 
   for (; q != NULL; q = next) {
+    query *behind = q->behind;
     next = q->next;
+    q->behind = NULL;
+    query_release(behind);
     if (!(q->flags & QF_WAITED)) continue;
     q->flags &= ~QF_WAITED;
     query_unref(q);
@@ -268,10 +273,15 @@ int query_send(lua_State *L, handle *h, query *q, lua_KFunction k) {
 }
 
 int query_describe(lua_State *L, handle *h, query *q) {
-  q->phase = PHASE_DESCRIBE;
-  args_reset(&q->args);
-  if (q->flags & QF_FOLLOWED) q->form = FORM_UNNAMED;
-  if (h->kind != KIND_DB || (q->flags & QF_FOLLOWED))
+  if (q->stmt->described) {
+    types_write(L, q, q->stmt, NULL);
+  } else {
+    q->phase = PHASE_DESCRIBE;
+    args_reset(&q->args);
+    if (q->flags & QF_FOLLOWED) q->form = FORM_UNNAMED;
+  }
+  if (h->kind != KIND_DB ||
+      (q->phase == PHASE_DESCRIBE && q->flags & QF_FOLLOWED))
     return query_send(L, h, q, k_query);
   if (q->stmt->describing) {
     if (shed_admit(h->pool) != RC_OK) return query_fail(L, q, RC_OVERLOADED);
@@ -288,7 +298,7 @@ static int execute(lua_State *L, query *q) {
   handle *h = lua_touserdata(L, 1);
 
   q->form = (unsigned char)query_form_of(q->pool, q);
-  if (q->form != FORM_TEXT && !q->stmt->described)
+  if (q->form != FORM_TEXT && !types_known(L, q))
     return query_describe(L, h, q);
   q->phase = PHASE_EXECUTE;
   args_reset(&q->args);
@@ -300,14 +310,19 @@ static int execute(lua_State *L, query *q) {
 
 static int deliver(lua_State *L, handle *h, query *q) {
   rows_want want = {q->mode, q->shape, q->entity, 0};
-  int n;
+  int n, top = lua_gettop(L);
 
   if (query_is_error(q->res)) return query_fail_result(L, h, q, q);
   q->pool->guard = q;
-  if (trace_is_on(q)) trace_tell(L, q, 0);
+  if (trace_is_on(q) && !(q->flags & QF_ECHOED)) trace_tell(L, q, 0);
   handle_push_env(L, 1);
   want.env = lua_gettop(L);
   n = rows_push(L, q, &want);
+  if (unlikely(n == ROWS_UNTYPED)) {
+    q->flags |= QF_ECHOED;
+    lua_settop(L, top);
+    return types_ask(L, h, q, k_query);
+  }
   q->pool->stats.rows += (uint64_t)PQntuples(q->res);
   q->pool->guard = NULL;
   query_release(q);
@@ -327,7 +342,8 @@ static void begin_anew(query *q) {
 /* Once more from the start: the description has come, or was out of date. */
 static int again(lua_State *L, query *q) {
   if (q->phase == PHASE_EXECUTE) q->flags |= QF_AGAIN;
-  if (++q->attempts > AGAIN_MAX) return query_fail(L, q, RC_STALE);
+  if (++q->attempts > (q->phase == PHASE_TYPES ? ASK_MAX : AGAIN_MAX))
+    return query_fail(L, q, RC_STALE);
   begin_anew(q);
   q->pool->guard = q;
   neap_enter(L, q->what); /* cancelled meanwhile: nothing more is sent */

@@ -22,7 +22,8 @@ void query_release(query *q);
 query *query_make(lua_State *L, handle *h, const char *what);
 /* How it is going to be executed: enum query_form. */
 int query_form_of(const pool *p, const query *q);
-/* Each as `return ...`. Describe q's statement, then q->go(L, q). */
+/* Each as `return ...`. Ask what is not known of q's statement (l_types.h),
+** then q->go(L, q). */
 int query_describe(lua_State *L, handle *h, query *q);
 /* q is ready to be sent: send it and wait; k or the usual end. */
 int query_send(lua_State *L, handle *h, query *q, lua_KFunction k);

@@ -13,6 +13,7 @@
 #include "pg/l_pool.h"
 #include "pg/l_query.h"
 #include "pg/l_tx.h"
+#include "pg/l_types.h"
 #include "pg/sql.h"
 
 NEAP_MODULE;
@@ -58,11 +59,13 @@ static void open_classes(lua_State *L, int t) {
   class_begin(L, HANDLE_DB, pool_metas);
   add(L, query_methods);
   add(L, many_methods);
+  add(L, types_methods);
   add(L, pool_methods);
   class_end(L, t, "db");
   class_begin(L, HANDLE_CONN, conn_metas);
   add(L, query_methods);
   add(L, many_methods);
+  add(L, types_methods);
   add(L, conn_methods);
   add(L, tx_open);
   add(L, copy_methods);
@@ -71,6 +74,7 @@ static void open_classes(lua_State *L, int t) {
   class_begin(L, HANDLE_TX, tx_metas);
   add(L, query_methods);
   add(L, many_methods);
+  add(L, types_methods);
   add(L, tx_methods);
   add(L, copy_methods);
   class_end(L, t, "tx");

@@ -333,6 +333,7 @@ static void pool_fini(neap_body *b) {
   for (node *n; (n = list_shift(&p->stmts)) != NULL;)
     stmt_unref(container_of(n, stmt, link));
   args_fini(&p->scratch);
+  type_map_fini(&p->types);
   base_free(p->values);
   base_free(p->lengths);
   base_free(p->formats);
@@ -353,6 +354,7 @@ pool *pool_new(neap_loop *loop, list *module) {
   list_init(&p->queue);
   list_init(&p->claims);
   list_init(&p->stmts);
+  type_map_init(&p->types);
   list_init(&p->drainers);
   p->keeper.fire = on_keeper;
   p->redial.fire = on_redial;

@@ -94,6 +94,7 @@ struct pool {
   unsigned live;    /* queries in anybody's hands */
   uint64_t seq;
   list stmts;
+  type_map types;
   unsigned nstmts;
   query *free; /* by next */
   struct query_chunk *chunks;

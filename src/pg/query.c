@@ -158,6 +158,17 @@ static void withdraw(query *q) {
   q->flags |= QF_UNWANTED;
 }
 
+/* What q was asked for is answered and nobody's any more. */
+static void query_detach_behind(query *q) {
+  query *m = q->behind, *next;
+
+  for (q->behind = NULL; m != NULL; m = next) {
+    next = m->next;
+    m->flags &= ~QF_WAITED;
+    query_unref(m);
+  }
+}
+
 void query_detach(query *q) {
   query *next;
 
@@ -167,6 +178,7 @@ void query_detach(query *q) {
     if (!(q->flags & QF_MEMBER)) withdraw(q);
     q->flags &= ~QF_WAITED;
     q->flags |= QF_UNWANTED;
+    query_detach_behind(q);
     query_unref(q);
   }
 }

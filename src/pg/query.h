@@ -23,6 +23,7 @@ enum query_state { Q_NEW, Q_FOLLOWING, Q_QUEUED, Q_PENDING, Q_SENT, Q_DONE };
 /* What is asked of the server. */
 enum query_phase {
   PHASE_DESCRIBE, /* parse it and say what it takes and gives */
+  PHASE_TYPES,    /* ask what its types are; stmt may be NULL */
   PHASE_EXECUTE
 };
 
@@ -46,6 +47,7 @@ enum query_form {
 #define QF_INTERNAL 512u /* the pool's own; `settled` is called */
 #define QF_LATE 1024u   /* the error came at the commit */
 #define QF_FOLLOWED 4096u /* waited for such a one, in vain: asks by itself */
+#define QF_ECHOED 8192u /* was told of to the echo function */
 #define QF_LEADER 2048u /* others wait for its description of the statement */
 
 /* query.bound: how it counts in its lane's load, by the statement's history. */
@@ -76,6 +78,8 @@ struct query {
   conn *conn;     /* where it was sent; one ref */
   stmt *stmt;     /* one ref */
   query *next;    /* batch: the next statement of the same segment */
+  query *behind;  /* answered, but with types that this one asks for */
+  lua_KFunction after; /* what goes on with `behind` then */
   prepared *prep; /* while in flight */
   PGresult *res;
   struct notice *notices; /* notice.h */

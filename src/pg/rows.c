@@ -25,10 +25,7 @@ static void push_cell(lua_State *L, const reader *r, int row, int col) {
   int len = PQgetlength(r->res, row, col);
   const char *p = PQgetvalue(r->res, row, col);
 
-  if (c->decode != NULL)
-    c->decode(L, c->type, p, (size_t)len);
-  else
-    pg_push_text(L, c->type, p, (size_t)len);
+  c->decode(L, c->type, p, (size_t)len);
 }
 
 static int is_null(const reader *r, int row, int col) {
@@ -39,26 +36,79 @@ static int is_null(const reader *r, int row, int col) {
 static int plan_fits(const stmt *s, const PGresult *res, int binary) {
   int i, n = PQnfields(res);
 
-  if (s == NULL || !s->described || n != s->ncols || binary != s->binary)
+  if (s == NULL || !s->described || !s->typed || n != s->ncols ||
+      binary != s->binary)
     return 0;
   for (i = 0; i < n; i++)
     if (PQftype(res, i) != s->cols[i].oid) return 0;
   return 1;
 }
 
-static void make_plan(lua_State *L, column *cols, const PGresult *res,
-                      int binary) {
-  int i, n = PQnfields(res);
+static int no_memory(lua_State *L) {
+  return luaL_error(L, "not enough memory");
+}
+
+/* 0: some type is not known. */
+static int make_plan(lua_State *L, type_map *m, column *cols,
+                     const PGresult *res, int binary) {
+  int i, rc, all = 1, n = PQnfields(res);
 
   for (i = 0; i < n; i++) {
-    const pg_type *t = pg_type_of(PQftype(res, i));
     cols[i].oid = PQftype(res, i);
-    cols[i].type = t;
-    cols[i].decode = t == NULL ? NULL : binary ? t->from_binary : t->from_text;
-    if (binary && cols[i].decode == NULL)
+    rc = type_map_find(m, cols[i].oid, &cols[i].type, NULL);
+    if (rc < 0) no_memory(L);
+    all &= rc;
+    if (rc == 0) continue;
+    cols[i].decode =
+      binary ? cols[i].type->from_binary : cols[i].type->from_text;
+    if (cols[i].decode == NULL)
       neap_raise(L, "stale_statement", NULL,
                  "the columns of the statement have changed meanwhile");
   }
+  return all;
+}
+
+/* Records tell the types of their fields one by one. */
+static int column_missing(type_map *m, const PGresult *res, int col,
+                          const pg_type *type, buf *missing) {
+  int row, rc, all = 1;
+
+  for (row = 0; row < PQntuples(res); row++) {
+    if (PQgetisnull(res, row, col)) continue;
+    rc = record_wants(m, type, PQgetvalue(res, row, col),
+                      (size_t)PQgetlength(res, row, col), missing);
+    if (rc < 0) return rc;
+    all &= rc;
+  }
+  return all;
+}
+
+static int records_known(lua_State *L, const reader *r, type_map *m) {
+  int i, rc, all = 1;
+
+  for (i = 0; r->binary && i < r->ncols; i++) {
+    if (!type_has_records(r->cols[i].type)) continue;
+    rc = column_missing(m, r->res, i, r->cols[i].type, NULL);
+    if (rc < 0) no_memory(L);
+    all &= rc;
+  }
+  return all;
+}
+
+int rows_missing(const query *q, buf *missing) {
+  type_map *m = &q->pool->types;
+  const PGresult *res = q->res;
+  const pg_type *type;
+  int i, rc, all = 1;
+
+  for (i = 0; i < PQnfields(res); i++) {
+    rc = type_map_find(m, PQftype(res, i), &type, missing);
+    if (rc == 1 && type_has_records(type) && PQfformat(res, i) == 1)
+      rc = column_missing(m, res, i, type, missing);
+    if (rc < 0) return rc;
+    all &= rc;
+  }
+  return all;
 }
 
 /* Push the ncols names. They are made once for each description. */
@@ -217,11 +267,15 @@ int rows_push(lua_State *L, const query *q, const rows_want *want) {
   luaL_checkstack(L, 16, "result");
   if (plan_fits(q->stmt, res, r.binary)) {
     r.cols = q->stmt->cols;
+    if (unlikely(q->stmt->records) && !records_known(L, &r, &q->pool->types))
+      return ROWS_UNTYPED;
   } else {
     if (r.ncols > COLUMNS_MAX)
       made = lua_newuserdatauv(L, (size_t)r.ncols * sizeof *made, 0);
-    make_plan(L, made, res, r.binary);
     r.cols = made;
+    if (!make_plan(L, &q->pool->types, made, res, r.binary) ||
+        !records_known(L, &r, &q->pool->types))
+      return ROWS_UNTYPED;
   }
   if ((want->mode == ROWS_VALUE || want->mode == ROWS_ROW) && rows == 0) {
     lua_pushnil(L);

@@ -15,8 +15,14 @@ typedef struct rows_want {
   int env;             /* stack index of the handle's environment */
 } rows_want;
 
+/* A type in the result is not known (l_types.h): nothing that counts was pushed. */
+#define ROWS_UNTYPED -1
+
 /* Push what the mode says of q's result: one value, two for ROWS_EXEC.
-** Returns their number. May raise; q keeps its result. */
+** Returns their number, or ROWS_UNTYPED. May raise; q keeps its result. */
 int rows_push(lua_State *L, const query *q, const rows_want *want);
+
+/* Oids of types in q's result that are not known; see type_map_find. */
+int rows_missing(const query *q, buf *missing);
 
 #endif

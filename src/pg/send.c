@@ -4,6 +4,7 @@
 */
 #include <string.h>
 
+#include "pg/catalog.h"
 #include "pg/pool.h"
 #include "pg/ring.h"
 
@@ -195,6 +196,14 @@ static int send_describe(conn *c, query *q) {
   return PQsendDescribePrepared(c->pg, name);
 }
 
+/* The text is in the buffer. In a transaction the setting would outlast the
+** query, so it is left alone there. */
+static int send_types(conn *c, query *q) {
+  if (c->lease == NULL && !send_text(c, REC_PRELUDE, q, catalog_prelude))
+    return 0;
+  return send_text(c, REC_EXEC, q, q->args.bytes.data);
+}
+
 static int end_segment(conn *c) {
   c->open = 0;
   ring_push(c, REC_SYNC, NULL);
@@ -292,6 +301,7 @@ int lane_send(conn *c, query *q) {
   if (ok && (q->flags & QF_GENERIC))
     ok = send_text(c, REC_PRELUDE, q, force_generic);
   if (ok && q->phase == PHASE_DESCRIBE) ok = send_describe(c, q);
+  else if (ok && q->phase == PHASE_TYPES) ok = send_types(c, q);
   else
     for (m = q; ok && m != NULL; m = m->next) ok = send_execute(c, m);
   if (ok && share && ++c->open < SHARE_MAX)

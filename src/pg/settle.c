@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pg/catalog.h"
 #include "pg/notes.h"
 #include "pg/ring.h"
 
@@ -201,17 +202,27 @@ static int is_stale(conn *c, query *q) {
   }
   if (strcmp(code, "XX000") == 0 && text != NULL &&
       strstr(text, "cache lookup failed for type") != NULL) {
+    type_map_stale(&c->pool->types);
     stmt_forget(q->stmt);
     return 1;
   }
-  if (strcmp(code, "42704") == 0 || strcmp(code, "42883") == 0)
+  if (strcmp(code, "42804") == 0 && q->stmt->nparams > 0 &&
+      !(q->flags & QF_AGAIN)) { /* a composite may have other attributes now */
+    type_map_stale(&c->pool->types);
+    stmt_forget(q->stmt);
+    return 1;
+  }
+  if (strcmp(code, "42704") == 0 || strcmp(code, "42883") == 0) {
+    type_map_stale(&c->pool->types);
     stmt_forget(q->stmt); /* a type or function is gone; no second try */
+  }
   return 0;
 }
 
 /* After DDL every plan may be out of date: cheaper to ask again than to run
 ** into errors inside of transactions. */
 static void forget_all(pool *p) {
+  type_map_stale(&p->types);
   LIST_EACH(n, &p->stmts) {
     stmt *s = container_of(n, stmt, link);
     if (s->described) stmt_forget(s);
@@ -244,6 +255,8 @@ static int judge(conn *c, query *q, unsigned together) {
   if (q->phase == PHASE_DESCRIBE &&
       PQresultStatus(q->res) == PGRES_COMMAND_OK)
     return stmt_learn(q->stmt, q->res) < 0 ? RC_NOMEM : RC_AGAIN;
+  if (q->phase == PHASE_TYPES && PQresultStatus(q->res) == PGRES_TUPLES_OK)
+    return catalog_learn(&c->pool->types, q->res) < 0 ? RC_NOMEM : RC_AGAIN;
   if (!err && PQresultStatus(q->res) != PGRES_PIPELINE_ABORTED)
     saw_success(c, q);
   if (q->flags & (QF_UNWANTED | QF_INTERNAL)) return RC_OK;

@@ -31,18 +31,6 @@ void stmt_unref(stmt *s) {
   base_free(s);
 }
 
-/* How the columns arrive: binary only if every one can be read that way,
-** for a statement has one format for all. */
-static int all_binary(const PGresult *r) {
-  int i, n = PQnfields(r);
-
-  for (i = 0; i < n; i++) {
-    const pg_type *t = pg_type_of(PQftype(r, i));
-    if (t == NULL || t->from_binary == NULL) return 0;
-  }
-  return 1;
-}
-
 static char *join_names(const PGresult *r) {
   size_t size = 1, n;
   int i;
@@ -81,20 +69,41 @@ int stmt_learn(stmt *s, const PGresult *r) {
   s->names = names;
   s->nparams = np;
   s->ncols = nc;
-  s->binary = (unsigned char)all_binary(r);
-  for (i = 0; i < np; i++) {
-    params[i] = PQparamtype(r, i);
-    takes[i] = pg_type_of(params[i]);
-  }
-  for (i = 0; i < nc; i++) {
-    cols[i].oid = PQftype(r, i);
-    cols[i].type = pg_type_of(cols[i].oid);
-    if (cols[i].type != NULL)
-      cols[i].decode =
-        s->binary ? cols[i].type->from_binary : cols[i].type->from_text;
-  }
+  for (i = 0; i < np; i++) params[i] = PQparamtype(r, i);
+  for (i = 0; i < nc; i++) cols[i].oid = PQftype(r, i);
   s->described = 1;
+  s->typed = 0;
   return 0;
+}
+
+int stmt_resolve(stmt *s, type_map *m, buf *missing) {
+  int i, rc, all = 1, binary = 1, records = 0;
+
+  s->typed = 0;
+  for (i = 0; i < s->nparams; i++) {
+    if ((rc = type_map_find(m, s->params[i], &s->takes[i], missing)) < 0)
+      return rc;
+    all &= rc;
+  }
+  for (i = 0; i < s->ncols; i++) {
+    column *c = &s->cols[i];
+    if ((rc = type_map_find(m, c->oid, &c->type, missing)) < 0) return rc;
+    all &= rc;
+    if (rc == 0) continue;
+    /* Binary only if every column can be read that way, for a statement has
+    ** one format for all. */
+    if (c->type->from_binary == NULL) binary = 0;
+    records |= type_has_records(c->type);
+  }
+  if (!all) return 0;
+  for (i = 0; i < s->ncols; i++) {
+    column *c = &s->cols[i];
+    c->decode = binary ? c->type->from_binary : c->type->from_text;
+  }
+  s->binary = (unsigned char)binary;
+  s->records = (unsigned char)records;
+  s->typed = m->generation;
+  return 1;
 }
 
 static void *copy_of(const void *data, size_t size) {
@@ -123,6 +132,8 @@ stmt *stmt_alias(const stmt *s, const char *sql, size_t len) {
   a->nparams = s->nparams;
   a->ncols = s->ncols;
   a->binary = s->binary;
+  a->typed = s->typed;
+  a->records = s->records;
   a->described = 1;
   a->info.flags = SQL_PLANNED; /* its session is the driver's business */
   return a;

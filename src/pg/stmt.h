@@ -6,7 +6,9 @@
 ** S1  `described` means that params and cols hold what the server said in
 **     generation `generation`; an entry of another generation is stale.
 ** S2  stmt->on[slot] is the entry of the connection in that slot, or NULL.
-** S3  An entry is READY only once the server has confirmed its preparation.
+** S3  takes, the columns' types and `binary` hold what the map of types said
+**     in its generation `typed`; 0: they have to be asked for.
+** S4  An entry is READY only once the server has confirmed its preparation.
 */
 #ifndef pg_stmt_h
 #define pg_stmt_h
@@ -15,7 +17,7 @@
 
 #include "base/list.h"
 #include "pg/sql.h"
-#include "pg/value.h"
+#include "pg/type_map.h"
 
 typedef struct stmt stmt;
 typedef struct conn conn;
@@ -23,14 +25,16 @@ typedef struct conn conn;
 typedef struct column {
   pg_oid oid;
   const pg_type *type; /* NULL: not built in */
-  pg_decode decode;    /* for the statement's format; NULL: pg_push_text */
+  pg_decode decode;    /* for the statement's format */
 } column;
 
 struct stmt {
   node link;     /* pool->stmts, least recently used first */
   unsigned refs; /* the registry, entries, queries */
   unsigned generation;
+  unsigned typed;                 /* S3 */
   unsigned char described, binary, registered, describing;
+  unsigned char records; /* a column has anonymous records */
   sql_info info;
   int nparams, ncols;
   pg_oid *params;
@@ -65,8 +69,12 @@ void stmt_unref(stmt *s);
 ** cursor), not to be kept: one ref; NULL: no memory. s is described. */
 stmt *stmt_alias(const stmt *s, const char *sql, size_t len);
 
-/* Take what Describe said. 0 or -ENOMEM (then the statement is as before). */
+/* Take what Describe said, all but the types. 0 or -ENOMEM (then the statement
+** is as before). */
 int stmt_learn(stmt *s, const PGresult *r);
+/* The types of a described statement (S3). 1: they are there. 0: more has to be
+** known, see type_map_find. -ENOMEM. */
+int stmt_resolve(stmt *s, type_map *m, buf *missing);
 /* Does the shape of r differ from what the statement was told to expect? */
 int stmt_differs(const stmt *s, const PGresult *r);
 /* What is known of it is no longer true. */

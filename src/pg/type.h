@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/decimal.h"
 #include "pg/value.h"
+#include "pg/value_scan.h"
 #include "pg/value_time.h"
 
 /*
@@ -73,6 +74,10 @@ static inline const pg_type *pg_part(const pg_type *type) {
   return type->of != NULL ? type->of : pg_type_of(type->element);
 }
 
+/* Push a text in which quotes, doubled quotes and backslashes may stand, up to
+** one of the two ends, which is left: 1, 0 when there is nothing, not even
+** quotes, -1 when there is no end. */
+int pg_read_quoted(lua_State *L, scan *s, char end1, char end2);
 /* Puts a backslash before each quote and backslash from start on. */
 void pg_escape(buf *out, size_t start);
 /* The length, which stands in the four bytes at `at`, of what follows. */
@@ -174,6 +179,10 @@ PG_CODEC(line);
 PG_CODEC(circle);
 PG_CODEC(range);
 PG_CODEC(multirange);
+PG_CODEC(record);
+PG_CODEC(composite);
+PG_CODEC(hstore);
+PG_CODEC(floats); /* vector of pgvector */
 
 #define PG_TO_TEXT(t)                                                         \
   const char *t##_to_text(lua_State *L, const pg_type *type, int idx, buf *out)
@@ -191,6 +200,9 @@ PG_TO_TEXT(line);
 PG_TO_TEXT(circle);
 PG_TO_TEXT(range);
 PG_TO_TEXT(multirange);
+PG_TO_TEXT(composite);
+PG_TO_TEXT(hstore);
+PG_TO_TEXT(floats);
 
 /* Parts of pg_values_open(): each adds its constructors to the table on top
 ** of the stack. */

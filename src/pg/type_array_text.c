@@ -155,21 +155,6 @@ void array_from_text(lua_State *L, const pg_type *type, const char *p,
 /* Writing, where the element type is not known to us, has no binary form, or
 ** an item is a string that the server is to read. */
 
-void pg_escape(buf *out, size_t start) {
-  size_t i, n = 0, to;
-
-  if (out->failed) return;
-  for (i = start; i < out->len; i++)
-    n += out->data[i] == '"' || out->data[i] == '\\';
-  if (n == 0 || buf_grow(out, n) == NULL) return;
-  to = out->len + n;
-  for (i = out->len; i-- > start;) {
-    out->data[--to] = out->data[i];
-    if (out->data[i] == '"' || out->data[i] == '\\') out->data[--to] = '\\';
-  }
-  out->len += n;
-}
-
 typedef struct writer {
   const pg_type *element; /* or NULL */
   int flat;

@@ -54,32 +54,11 @@ static void read_binary(reader *r) {
 
 /* A bound as text, up to what ends it; 0: there is none. */
 static int read_bound_text(reader *r, char end1, char end2, int which) {
-  luaL_Buffer b;
-  int quoted = 0, any = 0;
+  int any = pg_read_quoted(r->L, &r->s, end1, end2);
   const char *text;
   size_t len;
 
-  luaL_buffinit(r->L, &b);
-  for (;; any = 1) {
-    char c;
-    if (r->s.p == r->s.end) garbage(r);
-    c = *r->s.p;
-    if (!quoted && (c == end1 || c == end2)) break;
-    r->s.p++;
-    if (c == '"') {
-      if (quoted && r->s.p < r->s.end && *r->s.p == '"')
-        luaL_addchar(&b, *r->s.p++);
-      else
-        quoted = !quoted;
-      continue;
-    }
-    if (c == '\\') {
-      if (r->s.p == r->s.end) garbage(r);
-      c = *r->s.p++;
-    }
-    luaL_addchar(&b, c);
-  }
-  luaL_pushresult(&b);
+  if (any < 0) garbage(r);
   if (any) {
     text = lua_tolstring(r->L, -1, &len);
     r->part->from_text(r->L, r->part, text, len);

@@ -31,6 +31,9 @@
 #define READ(oid, name, codec) /* never a parameter */                        \
   {oid, 0, name, codec##_from_binary, codec##_from_text, NULL, NULL, 0, 0,    \
    NULL, NULL}
+#define RECORD(oid, name, codec) /* what a parameter is only the server knows */ \
+  {oid, 0, name, codec##_from_binary, codec##_from_text, NULL, NULL, PG_FLAT, \
+   0, NULL, NULL}
 #define WORDS(oid, name) /* what only its text form tells anybody */          \
   TEXT_ONLY(oid, 0, name, text_from_text, NULL)
 #define WORDS_ARRAY(oid, name, element)                                       \
@@ -141,8 +144,10 @@ static const pg_type types[] = { /* sorted by oid */
   WORDS_ARRAY(2209, "regoperator", 2204),
   WORDS_ARRAY(2210, "regclass", 2205),
   WORDS_ARRAY(2211, "regtype", 2206),
+  RECORD(2249, "record", record),
   TYPE(2275, "cstring", text),
   READ(2278, "void", void),
+  ARRAY(2287, "record", 2249),
   WORDS_ARRAY(2949, "txid_snapshot", 2970),
   TYPE(2950, "uuid", uuid),
   ARRAY(2951, "uuid", 2950),

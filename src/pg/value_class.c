@@ -2,8 +2,6 @@
 ** value_class.c -- the Lua classes of the values: how they are registered,
 ** made and recognised, and how a value is named in a message. See type.h.
 */
-#include <string.h>
-
 #include <lauxlib.h>
 
 #include "pg/type.h"
@@ -107,31 +105,4 @@ const char *pg_out_of_range(lua_State *L, int idx, const pg_type *type) {
   const char *got = luaL_tolstring(L, idx, NULL);
 
   return lua_pushfstring(L, "value out of %s range (got %s)", type->name, got);
-}
-
-void pg_set_length(buf *out, size_t at) {
-  uint32_t len;
-
-  if (out->failed) return;
-  len = (uint32_t)(out->len - at - 4);
-  out->data[at] = (char)(len >> 24);
-  out->data[at + 1] = (char)(len >> 16);
-  out->data[at + 2] = (char)(len >> 8);
-  out->data[at + 3] = (char)len;
-}
-
-static int l_scratch__gc(lua_State *L) {
-  buf_fini(lua_touserdata(L, 1));
-  return 0;
-}
-
-buf *pg_scratch_push(lua_State *L) {
-  buf *b = lua_newuserdatauv(L, sizeof *b, 0);
-
-  memset(b, 0, sizeof *b);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, l_scratch__gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
-  return b;
 }

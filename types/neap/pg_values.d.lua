@@ -99,6 +99,24 @@ function values.seconds(seconds) end
 ---@field [integer] neap.pg.Point
 ---@field closed? boolean   of a path
 
+--- A value of a composite type: its attributes by name; [i] is the i-th.
+---@class neap.pg.Composite
+---@field [string] any
+---@field [integer] any
+
+--- What pg.codec takes.
+---@class neap.pg.Codec
+---@field decode? fun(data: any, format?: string): any
+---@field encode? fun(v: any, format?: string): any
+---@field format? "text"|"binary"|"value"  text if absent
+
+--- Change what a type is in Lua, for the whole pool.
+---@async
+---@param db neap.pg.Pool
+---@param name string  as in SQL
+---@param spec neap.pg.Codec
+function values.codec(db, name, spec) end
+
 ---@alias neap.numeric.Operand neap.numeric|integer|number|string
 
 ---@class neap.numeric: userdata

@@ -19,7 +19,9 @@ local options = require "neap.options"
 local tx = require "neap.pg.tx"
 
 ---@class neap.pg
-local pg = { null = neap.null, ident = core.ident }
+local pg = {
+  null = neap.null, ident = core.ident, codec = require "neap.pg.codec",
+}
 
 for name, value in pairs(core.values) do pg[name] = value end
 for name, predicate in pairs(require "neap.pg.sqlstate") do
