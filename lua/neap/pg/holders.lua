@@ -5,7 +5,7 @@
 --- `pool_timeout` lists the places where those that are out were taken.
 
 local core = require "neap.core"
-local fault = require "neap.fault"
+local fault = require("neap").fault
 
 local holders = {}
 
