@@ -44,8 +44,7 @@ local function start(mine, extra)
     dsn = ("host=%s port=%d user=postgres dbname=shop"):format(dir, PORT),
   }, { __close = function()
     local pid = assert(io.open(dir .. "/pid")):read "n"
-    os.execute(("kill -9 %d; while kill -0 %d 2>/dev/null; do sleep 0.01; done")
-      :format(pid, pid))
+    os.execute(("kill -9 %d"):format(pid))
     os.execute(("rm -r %s"):format(dir))
   end })
 end
