@@ -190,6 +190,20 @@ describe("db:copy_in", function()
     assert.are.equal("23505", e.code)
   end))
 
+  it("that was refused lets the next statement wait for its end",
+    with(function(db)
+      db:exec "drop table if exists uniq"
+      db:exec "create table uniq (id int primary key, t text)"
+      local filler = ("x"):rep(4000)
+      local conn <close> = db:acquire()
+      for i = 1, 20 do
+        raises("pg", conn.copy_in, conn, "uniq", nil, function()
+          return { 1, filler }
+        end)
+        assert.are.equal(i, conn:value("select $1::int", i))
+      end
+    end))
+
   it("leaves table and connection as they were when the producer fails",
     with(function(db)
       local boom = {}

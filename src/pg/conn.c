@@ -73,7 +73,8 @@ void conn_count(conn *c, int on) {
 }
 
 void conn_recount(conn *c) {
-  conn_count(c, c->depth > 0 || c->copy_wait != NULL);
+  conn_count(c, c->depth > 0 || c->copy_wait != NULL ||
+                  !list_empty(&c->pending));
 }
 
 static void consume(conn *c) {
@@ -180,6 +181,7 @@ void conn_submit(conn *c, query *q) {
     q->state = Q_PENDING;
     list_append(&c->pending, &q->link);
     query_arm(q);
+    conn_count(c, 1);
   }
 }
 

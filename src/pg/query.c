@@ -145,6 +145,7 @@ static void withdraw(query *q) {
   case Q_PENDING:
     leave_followers(q);
     node_remove(&q->link);
+    if (q->state == Q_PENDING) conn_recount(q->conn);
     query_stop_leading(q);
     query_unref(q);
     break;
