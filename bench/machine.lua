@@ -7,7 +7,7 @@ local machine = {}
 ---@param command string
 ---@return string?
 function machine.ask(command)
-  local pipe = io.popen(command .. " 2>/dev/null", "r")
+  local pipe = io.popen("{ " .. command .. "; } 2>/dev/null", "r")
   if not pipe then return nil end
   local text = pipe:read("a"):gsub("%s+$", "")
   return pipe:close() and text or nil

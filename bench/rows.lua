@@ -2,13 +2,14 @@
 --- work; its contenders are commands that print `ops`, `wall`, `cpu` and
 --- sometimes `bytes`. Budgets are those of the design.
 
+local rows_pg = require "bench.rows_pg"
+
 local rows = {}
 
 --- The programs and what must be there for each. `probe` is a command that
 --- succeeds when it is; `version` prints which one it is.
 rows.contenders = {
   neap = { command = "lua5.4 bench/core_neap.lua" },
-  ["neap.pg"] = { command = "lua5.4 bench/pg_neap.lua", name = "neap" },
   lua = {
     command = "lua5.4 bench/core_lua.lua", name = "Lua",
     version = "lua5.4 -v",
@@ -24,22 +25,6 @@ rows.contenders = {
     probe = "/usr/bin/python3 -c 'import uvloop'", package = "python3-uvloop",
     version = "/usr/bin/python3 -c 'import platform as p, uvloop as u; "
       .. 'print("Python", p.python_version(), "uvloop", u.__version__)\'',
-  },
-  asyncpg = {
-    command = "/usr/bin/python3 bench/pg_asyncpg.py",
-    name = "asyncpg on uvloop",
-    probe = "/usr/bin/python3 -c 'import asyncpg, uvloop'",
-    package = "python3-asyncpg",
-    version = "/usr/bin/python3 -c 'import asyncpg as a; "
-      .. "print(a.__version__)'",
-  },
-  pgbench = {
-    command = "sh bench/pgbench.sh", name = "pgbench -M prepared",
-    probe = "sh bench/pgbench.sh --version", package = "postgresql-15",
-    version = "sh bench/pgbench.sh --version",
-  },
-  ["postgres.js"] = {
-    name = "postgres.js", missing = "not a Debian package; not run here",
   },
 }
 
@@ -57,6 +42,7 @@ rows.contenders = {
 ---@field quick table<string, integer>
 ---@field against table[]
 ---@field database boolean?
+---@field before string[]? SQL that runs before every contender
 
 ---@type bench.Row[]
 rows.list = {
@@ -116,42 +102,11 @@ rows.list = {
         at_most = 3 },
     },
   },
-  {
-    id = "select10", title = "SELECT by key: 10 connections, 10 tasks",
-    unit = "query", database = true,
-    run = { ["neap.pg"] = "select $dsn $ms 10",
-      asyncpg = "select $dsn $ms 10", pgbench = "$dsn $ms" },
-    full = { ms = 2000 }, quick = { ms = 700 },
-    rounds = { full = 5, quick = 3 },
-    against = {
-      { peer = "pgbench", metric = "rate", at_least = 1.0 },
-      { peer = "asyncpg", metric = "rate", at_least = 1.15 },
-      { peer = "asyncpg", metric = "cpu", at_most = 0.75 },
-    },
-  },
-  {
-    id = "select1000", title = "SELECT by key: 10 connections, 1,000 tasks",
-    unit = "query", database = true,
-    run = { ["neap.pg"] = "select $dsn $ms 1000",
-      asyncpg = "select $dsn $ms 1000" },
-    full = { ms = 2000 }, quick = { ms = 700 },
-    rounds = { full = 5, quick = 3 },
-    against = {
-      { peer = "asyncpg", metric = "rate", at_least = 5 },
-      { peer = "postgres.js", metric = "rate", at_least = 1.5 },
-    },
-  },
-  {
-    id = "workflow", title = "order workflow: 50, 50 and 30 ms, then 80 ms",
-    unit = "order", database = true,
-    run = { ["neap.pg"] = "workflow $dsn", asyncpg = "workflow $dsn" },
-    full = {}, quick = {}, rounds = { full = 11, quick = 5 },
-    against = {
-      { what = "its critical path of 130 ms", metric = "wall",
-        seconds = 0.132 },
-    },
-  },
 }
+
+for name, c in pairs(rows_pg.contenders) do rows.contenders[name] = c end
+table.move(rows_pg.list, 1, #rows_pg.list, #rows.list + 1, rows.list)
+rows.means = rows_pg.means
 
 --- Work that must grow in a straight line; each takes 10^2 to 10^6.
 rows.scale = {

@@ -61,16 +61,21 @@ end
 local function look_for_contenders()
   for name, c in pairs(rows.contenders) do
     c.name = c.name or name
-    if not c.command then
-      c.absent = c.missing
-    elseif c.probe and not machine.ask(c.probe .. " && echo yes") then
-      c.absent = "missing: install " .. c.package
+    if c.probe and not machine.ask(c.probe .. " && echo yes") then
+      c.absent = c.missing or "missing: install " .. c.package
+      note("%s is left out: %s", c.name, c.absent)
     end
   end
 end
 
 local function wanted(row)
   return not options.only or row.id:find(options.only, 1, true) ~= nil
+end
+
+--- Run SQL for a row, on a connection of its own.
+local function sql(dsn, statements)
+  local db <close> = require "neap.pg".connect(dsn, { max = 1 })
+  for _, text in ipairs(statements) do db:exec(text) end
 end
 
 --- All rounds of one row: contender -> list of results, or -> why not.
@@ -92,6 +97,7 @@ local function measure(row, values)
       elseif row.database and not values.dsn then
         failed[name] = values.why
       elseif not failed[name] then
+        if row.before then sql(values.uri, row.before) end
         local result, why = once(expand(c.command .. " " .. row.run[name],
           options.quick and row.quick or row.full, values))
         if result then
@@ -167,7 +173,7 @@ local function with_server(use)
     local version
     do
       local db <close> = pg.connect(dsn, { max = 1 })
-      version = db:value("show server_version")
+      version = db:value "show server_version"
       -- What `pgbench -i -s 1` makes, as far as `pgbench -S` reads it.
       for _, sql in ipairs {
         "drop table if exists pgbench_accounts, pgbench_branches",
@@ -197,7 +203,7 @@ local function main()
   local load = machine.load()
   local function all(dsn, server_version, checkpoint, why)
     version = server_version
-    local values = { dsn = dsn and ("'%s'"):format(dsn), why = why }
+    local values = { uri = dsn, dsn = dsn and ("'%s'"):format(dsn), why = why }
     for _, row in ipairs(rows.list) do
       if wanted(row) then
         note("%s", row.title)
