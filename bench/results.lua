@@ -1,4 +1,7 @@
---- From measurements to bench/RESULTS.md: medians, ratios, verdicts.
+--- From measurements to bench/RESULTS.md and results.svg: medians, ratios,
+--- verdicts.
+
+local plot = require "bench.plot"
 
 local results = {}
 
@@ -48,7 +51,15 @@ local function ours(measured)
   return measured.got[name], measured.failed[name]
 end
 
---- One budget: the cells of its line, and whether it is met (nil: unknown).
+--- How many times better than the other we are, and what is asked for, from
+--- our cost over theirs or our rate over theirs.
+local function versus(budget, ratio)
+  if budget.at_most then return 1 / ratio, 1 / budget.at_most end
+  return ratio, budget.at_least
+end
+
+--- One budget: the cells of its line, whether it is met (nil: unknown), and
+--- the two numbers of `versus`.
 local function judge(measured, budget, contenders)
   local row, metric = measured.row, budget.metric
   local show = SHOW[metric]
@@ -74,7 +85,8 @@ local function judge(measured, budget, contenders)
   local a = median(mine, metric)
   if budget.seconds then
     local met = a <= budget.seconds
-    return rest(show(a), "-", "-", asked, met and "met" or "**not met**"), met
+    return rest(show(a), "-", "-", asked, met and "met" or "**not met**"),
+      met, budget.seconds / a, 1
   end
   local theirs = measured.got[budget.peer]
   if not theirs then
@@ -91,7 +103,27 @@ local function judge(measured, budget, contenders)
     met = ratio >= budget.at_least
   end
   return rest(show(a), show(b), ("%.2fx"):format(ratio), asked,
-    met and "met" or "**not met**"), met
+    met and "met" or "**not met**"), met, versus(budget, ratio)
+end
+
+--- The geometric mean of our rates over theirs, of those rows that `mean`
+--- names; nil unless all of them were measured.
+local function judge_mean(all, mean, contenders)
+  local by_id, sum = {}, 0
+  for _, measured in ipairs(all) do by_id[measured.row.id] = measured end
+  for _, id in ipairs(mean.ids) do
+    local measured = by_id[id]
+    local mine = measured and ours(measured)
+    local theirs = measured and measured.got[mean.peer]
+    if not (mine and theirs) then return nil end
+    sum = sum + math.log(median(mine, mean.metric)
+      / median(theirs, mean.metric))
+  end
+  local ratio = math.exp(sum / #mean.ids)
+  local met = ratio >= mean.at_least
+  return { mean.title, contenders[mean.peer].name, WORDS[mean.metric], "-",
+    "-", ("%.2fx"):format(ratio), ("at least %.4gx"):format(mean.at_least),
+    met and "met" or "**not met**" }, met, ratio, mean.at_least
 end
 
 local function line(out, cells)
@@ -105,17 +137,30 @@ local function head(out, cells)
   line(out, rule)
 end
 
-local function budgets(out, all, contenders)
+--- Returns what there is to draw.
+local function budgets(out, all, contenders, means)
   head(out, { "work", "against", "measure", "neap", "the other", "ratio",
     "asked for", "verdict" })
-  local met, missed = 0, {}
-  for _, measured in ipairs(all) do
-    for _, budget in ipairs(measured.row.against) do
-      local cells, good = judge(measured, budget, contenders)
-      line(out, cells)
-      if good then met = met + 1 end
-      if good == false then missed[#missed + 1] = cells end
+  local met, missed, points = 0, {}, {}
+  local function add(group, cells, is_met, good, need)
+    if not cells then return end
+    line(out, cells)
+    if is_met then met = met + 1 end
+    if is_met == false then missed[#missed + 1] = cells end
+    if good then
+      points[#points + 1] = { group = group, title = cells[1],
+        against = cells[2], measure = cells[3], good = good, need = need,
+        met = is_met }
     end
+  end
+  for _, measured in ipairs(all) do
+    local group = measured.row.database and "PostgreSQL" or "Tasks"
+    for _, budget in ipairs(measured.row.against) do
+      add(group, judge(measured, budget, contenders))
+    end
+  end
+  for _, mean in ipairs(means) do
+    add("PostgreSQL", judge_mean(all, mean, contenders))
   end
   out[#out + 1] = ""
   out[#out + 1] = ("%d met, %d not met.%s"):format(met, #missed,
@@ -129,6 +174,7 @@ local function budgets(out, all, contenders)
     out[#out + 1] = "\nWhere the time and the memory of these go: "
       .. "[WHY.md](WHY.md)."
   end
+  return points
 end
 
 local function measurements(out, all, contenders)
@@ -196,10 +242,11 @@ local function scale(out, series)
   end
 end
 
---- The whole report as Markdown.
+--- The whole report as Markdown, and its picture.
 ---@param all table[] what run.lua has measured
----@param how table contenders, facts, quick, awake, scale, load
----@return string
+---@param how table contenders, means, facts, quick, awake, scale, load
+---@return string report
+---@return string svg
 function results.render(all, how)
   local out = {
     "# Benchmarks", "",
@@ -209,7 +256,8 @@ function results.render(all, how)
     "Ratios of medians. \"at most 1.2x\": our cost over theirs; \"5x less\": "
       .. "theirs over\nours; \"at least 5x\": our rate over theirs.", "",
   }
-  budgets(out, all, how.contenders)
+  local points = budgets(out, all, how.contenders, how.means)
+  out[#out + 1] = "\n![The same as a picture](results.svg)"
   out[#out + 1] = "\n## Measurements\n"
   out[#out + 1] = "Medians; in brackets the least and the most of all rounds."
     .. "\n"
@@ -236,7 +284,7 @@ function results.render(all, how)
     .. "server's unix socket, or what\n  DATABASE_URL says."
   out[#out + 1] = "\n## Machine\n"
   for _, fact in ipairs(how.facts) do out[#out + 1] = "- " .. fact end
-  return table.concat(out, "\n") .. "\n"
+  return table.concat(out, "\n") .. "\n", plot.render(points)
 end
 
 return results

@@ -5,7 +5,7 @@ local rows_pg = {}
 
 -- postgres.js is a package of npm: it is looked for where npm puts it for all
 -- users, in NODE_PATH, and below build/bench.
-local NODE <const> = 'NODE_PATH="build/bench/node_modules:$NODE_PATH" node '
+local NODE <const> = 'NODE_PATH="build/bench/node_modules:${NODE_PATH}" node '
 
 rows_pg.contenders = {
   ["neap.pg"] = { command = "lua5.4 bench/pg_neap.lua", name = "neap" },

@@ -13,7 +13,7 @@ end
 
 local options = cli.parse("Measure neap beside what else there is.", {
   { name = "quick", kind = "flag", default = set "QUICK",
-    help = "less than a minute; also QUICK=1" },
+    help = "less than two minutes; also QUICK=1" },
   { name = "scale", kind = "flag", default = set "SCALE",
     help = "also the series 10^2 .. 10^6; also SCALE=1" },
   { name = "only", kind = "string", value = "ROW", default = os.getenv "ONLY",
@@ -73,7 +73,7 @@ local function wanted(row)
 end
 
 --- Run SQL for a row, on a connection of its own.
-local function sql(dsn, statements)
+local function run_sql(dsn, statements)
   local db <close> = require "neap.pg".connect(dsn, { max = 1 })
   for _, text in ipairs(statements) do db:exec(text) end
 end
@@ -97,7 +97,7 @@ local function measure(row, values)
       elseif row.database and not values.dsn then
         failed[name] = values.why
       elseif not failed[name] then
-        if row.before then sql(values.uri, row.before) end
+        if row.before then run_sql(values.uri, row.before) end
         local result, why = once(expand(c.command .. " " .. row.run[name],
           options.quick and row.quick or row.full, values))
         if result then
@@ -229,18 +229,21 @@ local function main()
     all()
   end
 
-  local report = results.render(measured, {
-    contenders = rows.contenders, facts = machine.facts(rows.contenders,
-      version), quick = options.quick, awake = awake.n, scale = scale,
+  local report, picture = results.render(measured, {
+    contenders = rows.contenders, means = rows.means,
+    facts = machine.facts(rows.contenders, version), quick = options.quick, awake = awake.n, scale = scale,
     load = { load, machine.load() },
   })
   io.write(report)
   local out = options.out or not options.only and "bench/RESULTS.md" or nil
   if out then
-    local file = assert(io.open(out, "w"))
-    file:write(report)
-    file:close()
-    note("written to %s", out)
+    local function write(path, text)
+      local file <close> = assert(io.open(path, "w"))
+      assert(file:write(text))
+      note("written to %s", path)
+    end
+    write(out, report)
+    write((out:match("^(.*/)") or "") .. "results.svg", picture)
   end
 end
 

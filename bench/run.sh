@@ -1,7 +1,7 @@
 #!/bin/sh
 # The benchmarks: builds what they need of C, then measures (bench/run.lua).
 # Usage: make bench, or bench/run.sh [options]; --help lists them.
-# QUICK=1 takes less than a minute, SCALE=1 adds the series 10^2 .. 10^6.
+# QUICK=1 takes less than two minutes, SCALE=1 adds the series 10^2 .. 10^6.
 set -eu
 cd "$(dirname "$0")/.."
 
