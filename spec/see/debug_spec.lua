@@ -5,7 +5,7 @@ local shell = require "spec.support.shell"
 local DEBUG <const> = { debug = true }
 
 describe("debug mode: a cancellation that is swallowed", function()
-  it("is reported with the place when the task ends normally", run(DEBUG, function(reports)
+  it("is reported with the place when the task ends normally (R16)", run(DEBUG, function(reports)
     local line
     local task = neap.spawn(function()
       line = debug.getinfo(1, "l").currentline + 1
@@ -25,7 +25,7 @@ describe("debug mode: a cancellation that is swallowed", function()
     assert.are.equal("deaf", info.name)
   end))
 
-  it("is not reported when it is let through", run(DEBUG, function(reports)
+  it("is not reported when it is let through (R16)", run(DEBUG, function(reports)
     local task = neap.spawn(function()
       local ok, err = pcall(neap.sleep, 10)
       if not ok then error(err, 0) end
@@ -36,7 +36,7 @@ describe("debug mode: a cancellation that is swallowed", function()
     assert.are.equal(0, #reports)
   end))
 
-  it("of a scope inside is that scope's affair", run(DEBUG, function(reports)
+  it("of a scope inside is that scope's affair (R16)", run(DEBUG, function(reports)
     neap.spawn(function()
       neap.move_on_after(1, neap.sleep, 10)
       pcall(neap.timeout, 1, neap.sleep, 10)
@@ -48,7 +48,7 @@ describe("debug mode: a cancellation that is swallowed", function()
     assert.are.equal(0, #reports)
   end))
 
-  it("is not looked for without it", run({ debug = false }, function(reports)
+  it("is not looked for without it (R16)", run({ debug = false }, function(reports)
     local task = neap.spawn(function() pcall(neap.sleep, 10) end)
     neap.checkpoint()
     task:cancel()
@@ -58,7 +58,7 @@ describe("debug mode: a cancellation that is swallowed", function()
 end)
 
 describe("neap.run{debug=}", function()
-  it("is taken from NEAP_DEBUG where it is not given", function()
+  it("is taken from NEAP_DEBUG where it is not given (R16)", function()
     local script = [[
       local neap = require "neap"
       neap.run({ clock = "virtual" %s }, function()
@@ -79,7 +79,7 @@ describe("neap.run{debug=}", function()
     assert.is_true(reported("", ", debug = true"))
   end)
 
-  it("must be a boolean", function()
+  it("must be a boolean (R16)", function()
     local err = run.raises("invalid", neap.run, { debug = 1 }, print)
     assert.is_truthy(err.message:find("option 'debug' must be a boolean", 1, true))
   end)

@@ -3,7 +3,7 @@ local run = require "spec.support.run"
 local raises, journal = run.raises, run.journal
 
 describe("neap.hooks", function()
-  it("is told of a task's birth, steps, waits and end, in order", run({ order = true }, function()
+  it("is told of a task's birth, steps, waits and end, in order (R15)", run({ order = true }, function()
     local list, note = journal()
     local function name(task) return task.name end
     local hooks <close> = neap.hooks {
@@ -28,7 +28,7 @@ describe("neap.hooks", function()
     }, list)
   end))
 
-  it("tells how a task has ended", run(function(reports)
+  it("tells how a task has ended (R15)", run(function(reports)
     local ends = {}
     local _ <close> = neap.hooks {
       on_done = function(task, status) ends[task.name] = status end,
@@ -49,7 +49,7 @@ describe("neap.hooks", function()
     assert.are.equal(0, #reports)
   end))
 
-  it("hears of tasks that are given up", function()
+  it("hears of tasks that are given up (R15)", function()
     local ends = {}
     local _ <close> = neap.hooks {
       on_done = function(task, status) ends[task.name] = status end,
@@ -64,7 +64,7 @@ describe("neap.hooks", function()
     assert.are.equal("cancelled", ends.stubborn)
   end)
 
-  it("hears of the listeners that emit begins at once", run(function()
+  it("hears of the listeners that emit begins at once (R15)", run(function()
     local steps = 0
     local em = neap.emitter()
     em:on("x", function() neap.sleep(1) end)
@@ -74,7 +74,7 @@ describe("neap.hooks", function()
     assert.are.equal(3, steps) -- the listener twice, and who emits
   end))
 
-  it("may be several, and each can be closed", run(function()
+  it("may be several, and each can be closed (R15)", run(function()
     local a, b = 0, 0
     local first = neap.hooks { on_spawn = function() a = a + 1 end }
     local second = neap.hooks { on_spawn = function() b = b + 1 end }
@@ -87,7 +87,7 @@ describe("neap.hooks", function()
     assert.are.same({ 1, 2 }, { a, b })
   end))
 
-  it("that fails is reported, and the task goes on", run(function(reports)
+  it("that fails is reported, and the task goes on (R15)", run(function(reports)
     local hooks <close> = neap.hooks { on_spawn = function() error "no" end }
     local other <close> = neap.hooks { on_spawn = function() end }
     assert.are.equal(5, neap.spawn(function() return 5 end):await())
@@ -98,14 +98,14 @@ describe("neap.hooks", function()
     assert.is_truthy(reports:take("listener").error:find "no")
   end))
 
-  it("cannot wait", run(function(reports)
+  it("cannot wait (R15)", run(function(reports)
     local hooks <close> = neap.hooks { on_spawn = function() neap.sleep(1) end }
     neap.spawn(function() end)
     hooks:close()
     assert.are.equal("not_in_task", reports:take("listener").error.kind)
   end))
 
-  it("is not told of what a hook does itself", run(function()
+  it("is not told of what a hook does itself (R15)", run(function()
     local n = 0
     local hooks <close> = neap.hooks {
       on_spawn = function()
@@ -118,7 +118,7 @@ describe("neap.hooks", function()
     assert.are.equal(1, n)
   end))
 
-  it("outlives a run", function()
+  it("outlives a run (R15)", function()
     local n = 0
     local _ <close> = neap.hooks { on_done = function() n = n + 1 end }
     neap.run(function() end)
@@ -128,7 +128,7 @@ describe("neap.hooks", function()
     assert.are.equal(2 * once, n)
   end)
 
-  it("wants functions, under names that it knows", function()
+  it("wants functions, under names that it knows (R15)", function()
     local err = raises("invalid", neap.hooks, { on_wake = print })
     assert.is_truthy(err.message:find("unknown option 'on_wake'", 1, true))
     raises("invalid", neap.hooks, { on_step = 1 })

@@ -17,7 +17,7 @@ end
 local function here(plus) return "leak_spec.lua:" .. debug.getinfo(2, "l").currentline + plus end
 
 describe("debug mode: what is collected without having been closed is reported, with its place:", function()
-  it("a generator", run(DEBUG, function(reports)
+  it("a generator (R16)", run(DEBUG, function(reports)
     local place = here(2)
     local info = leak(reports, function()
       local g = neap.gen(function(yield) for i = 1, 9 do yield(i) end end)
@@ -28,7 +28,7 @@ describe("debug mode: what is collected without having been closed is reported, 
     assert.is_truthy(info.traceback:find(place, 1, true), info.traceback)
   end))
 
-  it("a stream, and a producer's handle", run(DEBUG, function(reports)
+  it("a stream, and a producer's handle (R16)", run(DEBUG, function(reports)
     local place = here(2)
     local info = leak(reports, function()
       local s = neap.stream(function(yield) while true do yield(1) end end)
@@ -43,7 +43,7 @@ describe("debug mode: what is collected without having been closed is reported, 
     assert.is_truthy(info.traceback:find(place, 1, true), info.traceback)
   end))
 
-  it("a lock that its owner never gave back, where it was taken", run(DEBUG, function(reports)
+  it("a lock that its owner never gave back, where it was taken (R16)", run(DEBUG, function(reports)
     local lock = neap.lock()
     local place = here(2)
     neap.spawn(function()
@@ -53,7 +53,7 @@ describe("debug mode: what is collected without having been closed is reported, 
     assert.is_truthy(info.traceback:find(place, 1, true), info.traceback)
   end))
 
-  it("not what has been closed, or used up", run(DEBUG, function(reports)
+  it("not what has been closed, or used up (R16)", run(DEBUG, function(reports)
     local function numbers() return neap.gen(function(yield) for i = 1, 3 do yield(i) end end) end
     local function use()
       local g <close> = numbers()
@@ -68,7 +68,7 @@ describe("debug mode: what is collected without having been closed is reported, 
     assert.are.equal(0, #reports)
   end))
 
-  it("handles that the run leaves open, by their number", function()
+  it("handles that the run leaves open, by their number (R16)", function()
     package.cpath = shell.build .. "/spec/capi/?.so;" .. package.cpath
     local pipe, found = nil, {}
     neap.run({ debug = true, slow_ms = false, on_error = function(info)
@@ -79,7 +79,7 @@ describe("debug mode: what is collected without having been closed is reported, 
     assert.is_truthy(found[1]:find("leak: the run left 1 handle open", 1, true))
   end)
 
-  it("nothing without it", run(function(reports)
+  it("nothing without it (R16)", run(function(reports)
     local function forget()
       local g = neap.gen(function(yield) yield(1) end)
       g()
@@ -90,7 +90,7 @@ describe("debug mode: what is collected without having been closed is reported, 
     assert.are.equal(0, #reports)
   end))
 
-  it("the birth of every task is known", run(DEBUG, function()
+  it("the birth of every task is known (R16)", run(DEBUG, function()
     local place = here(1)
     local task = neap.spawn(neap.sleep, 1)
     local birth = require("neap.core").born_at(task)

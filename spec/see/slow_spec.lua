@@ -26,7 +26,7 @@ end
 local SLOW <const> = { clock = "real", slow_ms = LIMIT }
 
 describe("a step that takes longer than slow_ms", function()
-  it("is reported with task, duration and the stack of the stall", run(SLOW, function(reports)
+  it("is reported with task, duration and the stack of the stall (R16)", run(SLOW, function(reports)
     local task = neap.spawn(function()
       spin(3 * LIMIT)
       neap.sleep(0.001) -- where it waits when it is reported
@@ -43,13 +43,13 @@ describe("a step that takes longer than slow_ms", function()
     assert.is_nil(info.traceback:find("sleep", 1, true), info.traceback)
   end))
 
-  it("shows the C function that took the time", run(SLOW, function(reports)
+  it("shows the C function that took the time (R16)", run(SLOW, function(reports)
     neap.spawn(function() os.execute(("sleep %.3f"):format(4 * LIMIT / 1000)) end):join()
     local info = ended(reports):take "slow"
     assert.is_truthy(info.traceback:find("in function 'os.execute'", 1, true), info.traceback)
   end))
 
-  it("shows the coroutine that took it, and the task", run(SLOW, function(reports)
+  it("shows the coroutine that took it, and the task (R16)", run(SLOW, function(reports)
     local function outermost()
       local inner = coroutine.wrap(function() spin(3 * LIMIT) end)
       inner()
@@ -62,7 +62,7 @@ describe("a step that takes longer than slow_ms", function()
     assert.is_truthy(info.traceback:find("in local 'inner'", 1, true), info.traceback)
   end))
 
-  it("is reported each time, and only then", run(SLOW, function(reports)
+  it("is reported each time, and only then (R16)", run(SLOW, function(reports)
     for _ = 1, 2 do
       neap.checkpoint()
       spin(2 * LIMIT)
@@ -74,7 +74,7 @@ describe("a step that takes longer than slow_ms", function()
     reports:take "slow"
   end))
 
-  it("is that of a listener, not of who emits", run(SLOW, function(reports)
+  it("is that of a listener, not of who emits (R16)", run(SLOW, function(reports)
     local em = neap.emitter()
     em:on("x", function()
       neap.current().name = "the listener"
@@ -86,7 +86,7 @@ describe("a step that takes longer than slow_ms", function()
     assert.are.equal("the listener", reports:take("slow").name)
   end))
 
-  it("inside a C function that waits then, not returning, has no stack", function()
+  it("inside a C function that waits then, not returning, has no stack (R16)", function()
     local list, reports = {}, {}
     for i = 1, 300000 do list[i] = i + 0.5 end
     neap.run({ clock = "real", slow_ms = 2, on_error = function(info)
@@ -100,7 +100,7 @@ describe("a step that takes longer than slow_ms", function()
     assert.is_truthy(info.traceback:find("no stack", 1, true), info.traceback)
   end)
 
-  it("leaves a debug hook that was there before", run(SLOW, function(reports)
+  it("leaves a debug hook that was there before (R16)", run(SLOW, function(reports)
     local lines = 0
     neap.spawn(function()
       debug.sethook(function() lines = lines + 1 end, "l")
@@ -114,7 +114,7 @@ describe("a step that takes longer than slow_ms", function()
     ended(reports):take "slow"
   end))
 
-  it("is told of while it runs when it does not end", function()
+  it("is told of while it runs when it does not end (R16)", function()
     local told
     neap.run({ clock = "real", slow_ms = LIMIT / 4, on_error = function(info)
       if info.error.message:find("and still does", 1, true) then told = info end
@@ -127,14 +127,14 @@ describe("a step that takes longer than slow_ms", function()
     assert.is_truthy(told.traceback:find("slow_spec.lua", 1, true))
   end)
 
-  it("is not looked for unless it is asked for", run({ clock = "real" }, function(reports)
+  it("is not looked for unless it is asked for (R16)", run({ clock = "real" }, function(reports)
     neap.checkpoint()
     spin(3 * LIMIT)
     neap.checkpoint()
     assert.are.equal(0, #reports)
   end))
 
-  it("is one of more than 100 ms in debug mode, unless told otherwise", function()
+  it("is one of more than 100 ms in debug mode, unless told otherwise (R16)", function()
     local function reported(opts)
       local n = 0
       opts.on_error = function(info) n = n + (info.what == "slow" and 1 or 0) end
@@ -150,7 +150,7 @@ describe("a step that takes longer than slow_ms", function()
     assert.is_false(reported { debug = true, slow_ms = 1e6 })
   end)
 
-  it("wants a sensible limit", function()
+  it("wants a sensible limit (R16)", function()
     for _, ms in ipairs { 0, -1, 0 / 0, "x", true } do
       local err = run.raises("invalid", neap.run, { slow_ms = ms }, print)
       assert.is_truthy(err.message:find("option 'slow_ms' must be a number above 0", 1, true))
@@ -162,7 +162,7 @@ describe("a call that blocks, in debug mode", function()
   -- Where nothing is slow, so that only the calls are reported.
   local DEBUG <const> = { debug = true, slow_ms = 1e6 }
 
-  it("is reported once for each place", run(DEBUG, function(reports)
+  it("is reported once for each place (R16)", run(DEBUG, function(reports)
     neap.current().name = "main"
     local line = debug.getinfo(1, "l").currentline
     for _ = 1, 3 do
@@ -179,7 +179,7 @@ describe("a call that blocks, in debug mode", function()
     assert.is_truthy(second.error.message:find("neap.thread.call", 1, true))
   end))
 
-  it("works as ever", run(DEBUG, function(reports)
+  it("works as ever (R16)", run(DEBUG, function(reports)
     assert.is_true(os.execute())
     assert.are.same({ nil, "exit", 3 }, { os.execute "exit 3" })
     reports:take "slow"
@@ -189,7 +189,7 @@ describe("a call that blocks, in debug mode", function()
     assert.are.equal(0, #reports) -- a file is no terminal
   end))
 
-  it("is left alone outside of tasks, and after the run", function()
+  it("is left alone outside of tasks, and after the run (R16)", function()
     local execute, popen, read = os.execute, io.popen, io.stdout.read
     local inside
     neap.run({ debug = true }, function() inside = os.execute end)
@@ -203,7 +203,7 @@ describe("a call that blocks, in debug mode", function()
     assert.are.equal(execute, os.execute)
   end)
 
-  it("of a terminal is reported", function()
+  it("of a terminal is reported (R16)", function()
     if shell.run("command -v script") ~= 0 then error "the command `script` is missing" end
     local script = [[
       local neap = require "neap"
@@ -220,7 +220,7 @@ describe("a call that blocks, in debug mode", function()
     assert.is_truthy(out:find "slow%s+file:read at ", out)
   end)
 
-  it("of luasocket is reported where that is loaded", function()
+  it("of luasocket is reported where that is loaded (R16)", function()
     local was, asleep, found = package.loaded.socket, 0, {}
     local socket = {
       sleep = function() asleep = asleep + 1 end,

@@ -93,6 +93,12 @@ describe("the traceback of a task", function()
     assert.is_truthy(text:find("_spec.lua:" .. line .. ":", 1, true))
   end))
 
+  it("begins in a dump at what called neap.dump, not inside of that (R10)", run(function()
+    local line = here() + 1
+    local text = neap.dump()
+    assert.is_truthy(text:find("running[^\n]*\n *| [^\n]*_spec.lua:" .. line .. ":"), text)
+  end))
+
   it("has that of its spawn in debug mode (R10)", run({ debug = true }, function()
     local line = here() + 1
     local task = neap.spawn(neap.sleep, 2)

@@ -118,7 +118,7 @@ describe("neap.run{trace=}", function()
   setup(function() directory = shell.directory() end)
   teardown(function() shell.remove(directory) end)
 
-  it("writes a track for each task, with its steps, waits and end", function()
+  it("writes a track for each task, with its steps, waits and end (R17)", function()
     local events = traced({}, function()
       named("sleeper", function() neap.sleep(5) end)
       neap.current().name = "the main task"
@@ -134,7 +134,7 @@ describe("neap.run{trace=}", function()
     assert.are.equal(tid, spawn.args.task)
   end)
 
-  it("gives tasks the numbers that they have in a dump", function()
+  it("gives tasks the numbers that they have in a dump (R17)", function()
     local text
     local events = traced({}, function()
       named("somebody", neap.sleep, 5)
@@ -144,7 +144,7 @@ describe("neap.run{trace=}", function()
     assert.is_truthy(text:find("somebody #" .. events:track "somebody" .. " ", 1, true), text)
   end)
 
-  it("takes real time where the clock is real", function()
+  it("takes real time where the clock is real (R17)", function()
     local events = traced({ clock = "real" }, function()
       named("sleeper", neap.sleep, 0.02):join()
     end)
@@ -153,7 +153,7 @@ describe("neap.run{trace=}", function()
     assert.is_true(#events:all { ph = "X", tid = events:track "loop", name = "poll" } > 0)
   end)
 
-  it("shows who woke whom", function()
+  it("shows who woke whom (R17)", function()
     local events = traced({ order = true }, function()
       local q = neap.queue(math.huge)
       named("taker", q.get, q)
@@ -166,7 +166,7 @@ describe("neap.run{trace=}", function()
     assert.is_truthy(wait.args.object:find "^0x")
   end)
 
-  it("shows the listeners that emit begins, inside of its step", function()
+  it("shows the listeners that emit begins, inside of its step (R17)", function()
     local events = traced({}, function()
       local em = neap.emitter()
       em:on("x", function() neap.current().name = "listener" end)
@@ -179,7 +179,7 @@ describe("neap.run{trace=}", function()
     assert.are.same({ events:track "emits" }, wakers(events, inner.tid))
   end)
 
-  it("shows cancellations and how tasks end by them", function()
+  it("shows cancellations and how tasks end by them (R17)", function()
     local events = traced({}, function()
       local task = named("victim", neap.sleep, 10)
       neap.checkpoint()
@@ -195,7 +195,7 @@ describe("neap.run{trace=}", function()
     assert.is_true(sources.deadline)
   end)
 
-  it("shows work on the thread pool", function()
+  it("shows work on the thread pool (R17)", function()
     local events = traced({ clock = "real" }, function()
       neap.gather(function() neap.thread.call("return 1") end,
         function() neap.thread.call("return 2") end)
@@ -205,7 +205,7 @@ describe("neap.run{trace=}", function()
     for _, e in ipairs(work) do assert.are.equal(3, e.pid) end
   end)
 
-  it("shows C coroutines, with file and line", function()
+  it("shows C coroutines, with file and line (R17)", function()
     package.cpath = shell.build .. "/spec/capi/?.so;" .. package.cpath
     local stranger = require "stranger"
     local events = traced({ clock = "real" }, function()
@@ -221,7 +221,7 @@ describe("neap.run{trace=}", function()
     assert.is_true(#events:all { ph = "X", pid = 2, name = "sleep" } > 0)
   end)
 
-  it("takes any name", function()
+  it("takes any name (R17)", function()
     local names = { "a \"quote\" \\ and \t\n", "caf\xc3\xa9 \xf0\x9f\x8c\x8a", "latin \xe9",
       "overlong \xc0\xaf \xed\xa0\x80", ("long"):rep(500) }
     local events = traced({}, function()
@@ -233,7 +233,7 @@ describe("neap.run{trace=}", function()
     events:track(("long"):rep(50) .. "...")
   end)
 
-  it("is whole when main fails, and when it deadlocks", function()
+  it("is whole when main fails, and when it deadlocks (R17)", function()
     local events, err = traced({}, function()
       named("waits", neap.sleep, 100)
       neap.checkpoint()
@@ -248,7 +248,7 @@ describe("neap.run{trace=}", function()
     assert.are.equal(1, #events:all { name = "future:await" })
   end)
 
-  it("ends the slices of what is given up", function()
+  it("ends the slices of what is given up (R17)", function()
     local path = directory .. "/trace.json"
     pcall(neap.run, {
       clock = "virtual", trace = path, kill_after = 1, on_error = function() end,
@@ -266,7 +266,7 @@ describe("neap.run{trace=}", function()
     events:one { tid = tid, ph = "i", name = "cancelled" }
   end)
 
-  it("may be many events long, and begins anew for each run", function()
+  it("may be many events long, and begins anew for each run (R17)", function()
     local n = 3000
     local events = traced({}, function()
       for _ = 1, n do neap.spawn(neap.sleep, 1) end
@@ -276,7 +276,7 @@ describe("neap.run{trace=}", function()
     assert.are.equal(0, #events:all { name = "neap.sleep" })
   end)
 
-  it("must be a path that can be written, or raises", function()
+  it("must be a path that can be written, or raises (R17)", function()
     for _, path in ipairs { directory .. "/no/such/file.json", directory, "/dev/full" } do
       local err = run.raises("io", neap.run, { trace = path }, print)
       assert.is_truthy(err.message:find("option 'trace': cannot write '" .. path, 1, true))
@@ -316,7 +316,7 @@ describe("neap.run{trace=}", function()
     return read(path), status, out
   end
 
-  it("is whole when a signal ends the run", function()
+  it("is whole when a signal ends the run (R17)", function()
     for how, number in pairs { INT = 2, TERM = 15 } do
       local events, status = outside(how)
       assert.are.equal(128 + number, status)
@@ -326,7 +326,7 @@ describe("neap.run{trace=}", function()
     end
   end)
 
-  it("is JSON also when the process is killed, or leaves", function()
+  it("is JSON also when the process is killed, or leaves (R17)", function()
     local _, status = outside "KILL"
     assert.are.equal(137, status)
     _, status = outside "exit"
@@ -337,7 +337,7 @@ describe("neap.run{trace=}", function()
     assert.is_true(#events:all { name = "neap.sleep" } > 0)
   end)
 
-  it("that cannot be written any more ends there, and is reported once", function()
+  it("that cannot be written any more ends there, and is reported once (R17)", function()
     local events, status, out = outside("big", "ulimit -f 200; trap '' XFSZ;")
     assert.are.equal(0, status, out)
     assert.is_truthy(out:find("main goes on", 1, true))

@@ -105,6 +105,7 @@ describe("a lock", function()
     local waiting = neap.spawn(function() return raises("broken", lock.acquire, lock) end)
     bad:await()
     local info = reports:take "lock"
+    assert.are.equal("a task ended while it held a lock, which is broken now", info.error.message)
     assert.are.equal("broken", info.error.kind)
     waiting:await()
     raises("broken", lock.acquire, lock)

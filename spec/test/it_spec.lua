@@ -215,6 +215,16 @@ describe("the deadline of a body", function()
     assert.same({ 2, 1 }, { out.successes, out.errors }, out.text)
   end)
 
+  plain("shows the tree of the body, without the kit's own traceback", function()
+    for _, body in ipairs { "neap.sleep(60)", "neap.event():wait()" } do
+      local out = fixture.run(("it { timeout = 0.1, clock = 'real' } ('stands', function() %s end)")
+        :format(body))
+      assert.equal(1, out.errors)
+      assert.is_truthy(out.text:find("neap%.test #%d+ [^\n]*\n  scope, 1 task\n    stands #%d+ waiting"), out.text)
+      assert.is_nil(out.text:find("| [^\n]*body.lua"), out.text)
+    end
+  end)
+
   plain("is not needed for a deadlock", function()
     local out = fails([[
       it("waits for ever", function() neap.event():wait() end)

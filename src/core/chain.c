@@ -26,9 +26,21 @@ lua_State *chain_next(task *t, lua_State *co) {
   return next != co && task_of(next) == t ? next : NULL;
 }
 
+/* Where the trace of the running coroutine begins: at what called into the
+** core, and above lua/neap/dump.lua, whose frames tell nobody anything. */
+static int first_level(lua_State *L) {
+  lua_Debug ar;
+  int level = 1;
+
+  while (lua_getstack(L, level + 1, &ar) && lua_getinfo(L, "S", &ar) &&
+         strstr(ar.source, "neap/dump.lua") != NULL)
+    level++;
+  return level == 1 ? 1 : level + 1;
+}
+
 /* One of them on top of the trace that is on top. */
 static void add(lua_State *L, lua_State *co, int inner) {
-  luaL_traceback(L, co, NULL, co == L ? 1 : 0);
+  luaL_traceback(L, co, NULL, co == L ? first_level(L) : 0);
   if (!inner) return;
   luaL_gsub(L, lua_tostring(L, -1), "stack traceback:",
             "\n\t(in a coroutine that was resumed here:)");

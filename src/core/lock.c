@@ -94,8 +94,11 @@ void sync_break_locks(lua_State *L, task *t) {
   }
   t->holds = 0;
   if (n == 0) return;
-  lua_pushfstring(L, "a task ended while it held %d lock%s: broken", n,
-                  n > 1 ? "s" : "");
+  if (n == 1)
+    lua_pushliteral(L, "a task ended while it held a lock, which is broken now");
+  else
+    lua_pushfstring(
+        L, "a task ended while it held %d locks, which are broken now", n);
   fault_push(L, "broken", NULL, lua_tostring(L, -1));
   if (unlikely(r->seeing & SEE_DEBUG) && see_push_birth_of(L, r, last)) {
     lua_setfield(L, -2, "traceback"); /* where it was taken */

@@ -160,10 +160,18 @@ local function site_of(fn)
   return ("%s:%d: "):format(info.short_src, info.linedefined)
 end
 
+--- A tree without the traceback of our own task, which is no news to anybody.
+local function without_kit(tree)
+  local before, after = tree:match "^(.-neap%.test #%d+ [^\n]*\n)(.*)$"
+  if not before then return tree end
+  while after:find "^    | " do after = after:gsub("^[^\n]*\n", "", 1) end
+  return before .. after
+end
+
 local function overdue(opts, state)
   local parts = {
     ("%sthe body was still running after %.14g s"):format(state.site,
-      opts.timeout or TIMEOUT), state.tree,
+      opts.timeout or TIMEOUT), state.tree and without_kit(state.tree),
   }
   local where = state.where or state.traceback
   if where then parts[#parts + 1] = "it was here:\n" .. where end
@@ -213,6 +221,7 @@ end
 local function failure(err, opts, state)
   if state.tree then return overdue(opts, state) end
   if core.fault.is(err, "deadlock") then
+    err.message = without_kit(err.message)
     for _, line in ipairs(sequence.gaps()) do
       err.message = err.message .. line .. "\n"
     end

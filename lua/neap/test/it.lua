@@ -91,11 +91,11 @@ local function call(opts, name, fn)
   if type(name) == "table" then return make(merged(opts, name)) end
   if type(name) ~= "string" then
     error("bad argument #1 to 'it' (a name or options expected, got " ..
-      type(name) .. ")", 3)
+      type(name) .. ")", 2)
   end
   if fn ~= nil and not options.callable(fn) then
     error("bad argument #2 to 'it' (function expected, got " .. type(fn) ..
-      ")", 3)
+      ")", 2)
   end
   local it = busted().it
   if fn == nil then
