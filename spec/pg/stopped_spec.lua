@@ -22,9 +22,9 @@ end
 describe("a server that is stopped", function()
   it("is sent no more than fits, and keeps no more than max_waiting waiting",
     server.with({
-      max = 1, max_waiting = 1000, acquire_timeout = 0,
+      max = 1, max_waiting = 500, acquire_timeout = 0,
     }, function(db)
-      local N <const>, text = 30000, ("x"):rep(2000)
+      local N <const>, text = 8000, ("x"):rep(8000)
       local pid
       do
         local conn <close> = db:acquire()
@@ -41,7 +41,7 @@ describe("a server that is stopped", function()
             s:spawn(function()
               local ok, err = neap.pcall(db.value, db, sql, text)
               if ok then
-                assert.are.equal(2000, err)
+                assert.are.equal(8000, err)
                 answered = answered + 1
               else
                 assert(err.kind == "pool_overloaded", err)
@@ -50,19 +50,20 @@ describe("a server that is stopped", function()
             end)
             if i % 1000 == 0 then
               neap.checkpoint()
-              if i == 5000 then before = resident() end
+              if i == 2000 then before = resident() end
               most = math.max(most, db:stats().waiting)
             end
           end
-          -- What is asked is 60 MB. (A sanitizer keeps what was freed.)
+          -- What is asked is 64 MB. (A sanitizer keeps what was freed.)
           local grown = resident() - before
           assert.is_true(grown < 30 or SANITIZED, grown .. " MB more")
-          assert.are.equal(1000, most)
+          assert.are.equal(500, most)
           assert.are.equal(0, answered)
         end
       end)
       assert.are.equal(N, answered + refused)
-      assert.are.equal(1064, answered) -- in flight, and those who waited
+      -- What was in flight, at most max_pipeline, and those who waited.
+      assert.is_true(answered > 500 and answered <= 564)
       server.whole(db)
     end))
 end)

@@ -11,6 +11,14 @@
 #include "pg/l_types.h"
 #include "pg/rows.h"
 
+enum { CALL_MANY, CALL_BATCH, CALL_PREPARE, CALL_EACH };
+
+static const char *const calls[][4] = {
+  {"db:exec_many", "db:batch", "db:prepare", "db:each"},
+  {"conn:exec_many", "conn:batch", "conn:prepare", "conn:each"},
+  {"tx:exec_many", "tx:batch", "tx:prepare", "tx:each"},
+};
+
 static int complain(lua_State *L, const char *what, const char *why) {
   lua_pushfstring(L, "%s: %s", what, why);
   return neap_raise(L, "invalid", NULL, lua_tostring(L, -1));
@@ -86,7 +94,7 @@ static int k_many(lua_State *L, int rc, lua_KContext ctx) {
 
 static int l_exec_many(lua_State *L) {
   handle *h = handle_check(L);
-  const char *what = "db:exec_many";
+  const char *what = calls[h->kind][CALL_MANY];
   query *q;
   stmt *s;
 
@@ -254,7 +262,7 @@ static int k_batch(lua_State *L, int rc, lua_KContext ctx) {
 
 static int l_batch(lua_State *L) {
   handle *h = handle_check(L);
-  const char *what = "db:batch";
+  const char *what = calls[h->kind][CALL_BATCH];
 
   neap_enter(L, what);
   handle_open(L, what);
@@ -306,7 +314,7 @@ static int describe_go(lua_State *L, query *q) {
 
 static int l_describe(lua_State *L) {
   handle *h = handle_check(L);
-  const char *what = "db:prepare";
+  const char *what = calls[h->kind][CALL_PREPARE];
   stmt *s;
   query *q;
 
@@ -352,7 +360,7 @@ static int as_go(lua_State *L, query *q) {
 
 static int l_as(lua_State *L) {
   handle *h = handle_check(L);
-  const char *what = "db:each";
+  const char *what = calls[h->kind][CALL_EACH];
   query *q;
 
   neap_enter(L, what);
