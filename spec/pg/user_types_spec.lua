@@ -230,6 +230,95 @@ describe("a composite", function()
   end))
 end)
 
+describe("random values", function()
+  local PIECES <const> = { "a", "é", '"', "\\", "(", ")", ",", "{", "}", " ", "'", "NULL", "[", "\n" }
+
+  local function text()
+    local t = {}
+    for i = 1, math.random(0, 6) do t[i] = PIECES[math.random(#PIECES)] end
+    return table.concat(t)
+  end
+
+  local function maybe(v) if math.random(4) > 1 then return v end end
+
+  local function list(make, least)
+    local t = { n = math.random(least or 0, 3) }
+    for i = 1, t.n do t[i] = maybe(make()) or pg.null end
+    return pg.array(t)
+  end
+
+  local function mood() return ({ "sad", "ok", "it's \"fine\"" })[math.random(3)] end
+
+  local function address()
+    return { street = maybe(text()), no = maybe(math.random(1 << 30)),
+      moods = maybe(list(mood)), at = maybe(pg.unix_us(math.random(0, 1 << 50))) }
+  end
+
+  local function span()
+    local a = math.random(-1000, 1000)
+    return pg.range(maybe(a), maybe(a + math.random(1, 1000)))
+  end
+
+  local function person()
+    return { name = maybe(text()), home = maybe(address()),
+      others = maybe(list(address)), doc = maybe { k = text() }, span = maybe(span()) }
+  end
+
+  it("survive the trip in binary and as text", with(function(db)
+    math.randomseed(31)
+    for _ = 1, 60 do
+      local people = list(person, 1)
+      local back = db:value("select $1::ut.person[]", people)
+      assert.is_true(same(people, back))
+      local written = db:value("select ($1::ut.person[])::text", people)
+      -- a string among them: all of it goes as text
+      local as_text = db:value("select (($1::ut.person[])[2:])::text",
+        pg.array({ '("",,,,)', table.unpack(people, 1, people.n) }, { n = people.n + 1 }))
+      assert.are.equal(written, (as_text:gsub("^%[%d+:%d+%]=", "")))
+      assert.is_true(same(people,
+        db:row("select $1::ut.person[] as p, 'pg_class'::regclass as c", people).p))
+    end
+  end))
+
+  it("of ranges, bits and figures are what the server writes", with(function(db)
+    math.randomseed(32)
+    local function number() return math.random() * 10 ^ math.random(-20, 20) end
+    local function point() return { x = number(), y = -number() } end
+    local function points()
+      local t = {}
+      for i = 1, math.random(1, 5) do t[i] = point() end
+      return t
+    end
+    local makers = {
+      int8range = span, int4multirange = function() return { span(), span() } end,
+      numrange = function()
+        return pg.range(maybe(pg.numeric(math.random(-99, 0)) - "0.50"),
+          maybe(pg.numeric(math.random(1, 99))), "(]")
+      end,
+      varbit = function()
+        local t = {}
+        for i = 1, math.random(0, 40) do t[i] = math.random(0, 1) end
+        return pg.bits(table.concat(t))
+      end,
+      point = point, polygon = points,
+      path = function() local p = points() p.closed = math.random(2) == 1 return p end,
+      circle = function() local c = point() c.r = number() return c end,
+    }
+    for name, make in pairs(makers) do
+      for _ = 1, 60 do
+        local v = make()
+        local back = db:value(("select $1::%s"):format(name), v)
+        local written = db:value(("select $1::%s::text"):format(name), v)
+        assert.are.equal(written, db:value(("select $1::%s::text"):format(name), back), name)
+        -- the server's text, read by the server and by us
+        assert.is_true(same(back, db:value(("select $1::%s"):format(name), written)), name)
+        assert.is_true(same(back, db:row(("select $1::%s as v, 'pg_class'::regclass as c")
+          :format(name), written).v), name)
+      end
+    end
+  end))
+end)
+
 describe("an anonymous record", function()
   it("is a sequence with n, its fields in their own types", with(function(db)
     local r = db:value [[select row(1, null, 'x'::text, 2.5, row('sad'::ut.mood),

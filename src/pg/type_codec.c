@@ -69,8 +69,7 @@ static const char *encode(lua_State *L, const pg_type *type, int idx,
   call(L, more->map, 2);
   if (more->codec->form == CODEC_VALUE) {
     if (!lua_isnil(L, -1) && !neap_->is_null(L, -1)) return NULL;
-    return lua_pushfstring(L, "its codec gave %s for %s",
-                           lua_isnil(L, -1) ? "nil" : "null",
+    return lua_pushfstring(L, "its codec gave no value for %s",
                            pg_describe(L, idx));
   }
   if (lua_type(L, -1) == LUA_TSTRING) return NULL;
