@@ -166,6 +166,23 @@ valgrind: ## the suite under valgrind (slow)
 	$(again) valgrind-suite B=$(B)/valgrind CFLAGS='-O1 -g' \
 	  SANITIZE=-DNEAP_HOSTILE
 
+# One instrumented program for each; SECONDS each, found inputs stay below $(B).
+FUZZ_CC ?= clang
+SECONDS ?= 60
+fuzz_sources = spec/pg/harness/value.c src/core/numeric.c $(base) \
+  $(wildcard src/pg/value*.c src/pg/type_*.c src/pg/json*.c) src/pg/copy_row.c
+fuzz: ## fuzz the decoders and the rows of COPY: SECONDS=60 each (needs clang)
+	@mkdir -p $(B)/fuzz
+	@set -e; for f in fuzz fuzz_rows; do \
+	  $(FUZZ_CC) -std=c11 -D_GNU_SOURCE -O1 -g -Iinclude -Isrc \
+	    -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	    $(LUA_CFLAGS) -o $(B)/fuzz/$$f spec/pg/harness/$$f.c $(fuzz_sources) \
+	    $$(pkg-config --variable=libdir lua5.4)/liblua5.4.a -lm -ldl; \
+	  mkdir -p $(B)/fuzz/$$f.found; \
+	  $(B)/fuzz/$$f -max_len=300 -max_total_time=$(SECONDS) -print_final_stats=1 \
+	    -timeout=10 -artifact_prefix=$(B)/fuzz/ $(B)/fuzz/$$f.found \
+	    spec/pg/harness/corpus/$$f; done
+
 install: all ## install below PREFIX (DESTDIR, LUADIR, LIBDIR, INCDIR)
 	cd lua && find neap -name '*.lua' -exec \
 	  install -D -m 644 '{}' '$(DESTDIR)$(LUADIR)/{}' ';'
@@ -204,7 +221,7 @@ valgrind-suite: compiled
 	@PROGRAMS='$(programs)' CC='$(CC)' LUA='$(LUA)' BUSTED='$(BUSTED)' \
 	  scripts/suite.sh --valgrind $(B) $(TEST)
 
-.PHONY: all env deps test demo examples bench lint check asan valgrind install \
+.PHONY: all env deps test demo examples bench lint check asan valgrind fuzz install \
   map clean help compiled suite hostile asan-suite storm storm-suite \
   valgrind-suite
 .SECONDARY:

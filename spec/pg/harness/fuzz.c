@@ -1,15 +1,7 @@
 /*
 ** fuzz.c -- a fuzzer for the decoders of values (libFuzzer). The first byte
 ** chooses type and form, the rest is the value. What decodes must encode
-** again, and from then on to the same bytes. To build and run it:
-**
-**   clang -std=c11 -D_GNU_SOURCE -O1 -g -Iinclude -Isrc \
-**     -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-**     $(pkg-config --cflags lua5.4) -o build/fuzz spec/pg/harness/fuzz.c \
-**     spec/pg/harness/value.c src/core/numeric.c src/base/[bd]*.c \
-**     src/pg/value*.c src/pg/type_*.c src/pg/json*.c \
-**     $(pkg-config --variable=libdir lua5.4)/liblua5.4.a -lm -ldl
-**   mkdir -p build/corpus && build/fuzz -max_len=300 build/corpus
+** again, and from then on to the same bytes. make fuzz runs it.
 */
 #include <stdio.h>
 #include <stdlib.h>
