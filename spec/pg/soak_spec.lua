@@ -240,6 +240,15 @@ local function conserved(watch)
   end)
 end
 
+--- What nobody waited for any more, a batch of rows for instance that was
+--- fetched ahead, is reported, and must be right too.
+local function check_reports(reports)
+  while #reports > 0 do
+    local report = reports:take()
+    if not is_right(report.error) then error(report.error, 0) end
+  end
+end
+
 local function one_round(other, seed, seconds)
   local random = generator(seed)
   local watch <close> = pg.connect(other.dsn, { max = 1, acquire_timeout = 30 })
@@ -271,7 +280,8 @@ end
 describe("a soak of random work", function()
   it("keeps its promises, seed after seed", function()
     local first = tonumber(os.getenv "NEAP_SOAK") or os.time() % 100000
-    run.now({ clock = "real", timeout = (SECONDS * 20 + 120) * SLOW }, function()
+    run.now({ clock = "real", timeout = (SECONDS * 20 + 120) * SLOW },
+      function(reports)
       local other <close> = pg.ephemeral { settings = {
         restart_after_crash = "on", deadlock_timeout = "50ms",
       } }
@@ -287,6 +297,7 @@ describe("a soak of random work", function()
       repeat
         local ok, err = neap.pcall(one_round, other, seed,
           math.min(ROUND, SECONDS))
+        if ok then ok, err = neap.pcall(check_reports, reports) end
         if not ok then
           error(("NEAP_SOAK=%d repeats it: %s"):format(seed, tostring(err)), 0)
         end

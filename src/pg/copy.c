@@ -230,11 +230,14 @@ static void end_in(conn *c, const char *why) {
 }
 
 int copy_finish(conn *c) {
+  int rc;
+
   conn_ref(c);
   end_in(c, NULL);
   if (c->state == CONN_OPEN) take_results(c); /* libpq may have read it */
+  rc = c->state == CONN_OPEN ? 0 : RC_LOST;
   conn_unref(c);
-  return c->state == CONN_OPEN ? 0 : RC_LOST;
+  return rc;
 }
 
 /* Has the server said something while it should listen? It reads and drops
@@ -264,8 +267,9 @@ int copy_get(conn *c, char **data) {
   conn_ref(c);
   take_results(c); /* -2, an error, comes as a result too */
   if (c->state == CONN_OPEN) set_events(c);
+  n = c->state == CONN_OPEN ? 0 : RC_LOST;
   conn_unref(c);
-  return c->state == CONN_OPEN ? 0 : RC_LOST;
+  return n;
 }
 
 static void drop(conn *c) {
