@@ -334,3 +334,81 @@ describe("a cancel request that overtakes its statement", function()
     end)
   end)
 end)
+
+describe("cancelled at every wait, the pool is whole", function()
+  local test = require "neap.test"
+
+  --- fn(db, n): n is another number each time.
+  local function swept(opts, fn)
+    return server.body(function(dsn)
+      local db <close> = pg.connect(dsn, opts)
+      db:exec "create table if not exists swept (i int)"
+      local n = 0
+      test.cancel_sweep(function()
+        n = n + 1
+        fn(db, n)
+      end)
+      server.whole(db)
+      db:exec "drop table swept"
+    end)
+  end
+
+  it("connect", server.body(function(dsn)
+    test.cancel_sweep(function()
+      local db <close> = pg.connect(dsn, { min = 2, max = 2 })
+      assert(db:value "select 1" == 1)
+    end)
+  end))
+
+  it("statements that are new to it", swept({ max = 2 }, function(db, n)
+    local sql = ("select $1::int + %d as v"):format(n)
+    assert(db:value(sql, 1) == n + 1)
+    assert(db:row(sql, 2).v == n + 2)
+  end))
+
+  it("a transaction with savepoints", swept({ max = 2 }, function(db)
+    db:transaction(function(tx)
+      tx:exec "insert into swept values (1)"
+      tx:transaction(function(inner)
+        inner:exec "insert into swept values (2)"
+      end)
+      pcall(tx.transaction, tx, function(inner)
+        inner:exec "insert into swept values (3)"
+        error "undo"
+      end)
+      neap.checkpoint()
+    end)
+  end))
+
+  it("batch and exec_many", swept({ max = 2 }, function(db)
+    assert(#db:batch(function(b)
+      b:exec "insert into swept values (1)"
+      b:value "select count(*) from swept"
+    end) == 2)
+    assert(db:exec_many("insert into swept values ($1)", { { 1 }, { 2 } }) == 2)
+  end))
+
+  it("a connection that is given back in need of cleaning",
+    swept({ max = 2 }, function(db)
+      local conn <close> = db:acquire()
+      conn:exec "set work_mem = '7MB'"
+      conn:exec "create temporary table if not exists mine (i int)"
+      assert(conn:copy_in("mine", nil, { { 1 }, { 2 } }) == 2)
+      local n = 0
+      for _ in conn:copy_out "mine" do n = n + 1 end
+      for _ in conn:each "select * from mine" do n = n + 1 end
+      assert(n == 4)
+    end))
+
+  it("COPY and cursors in a transaction", swept({ max = 2 }, function(db)
+    db:transaction(function(tx)
+      assert(tx:copy_in("swept", nil, { { 1 }, { 2 } }) == 2)
+      local n = 0
+      for _ in tx:each_opts({ batch = 1 }, "select 1 from swept limit 3") do
+        n = n + 1
+      end
+      for _ in tx:copy_out "select 1 from swept limit 3" do n = n + 1 end
+      assert(n >= 4)
+    end)
+  end))
+end)

@@ -2,6 +2,7 @@
 
 local neap = require "neap"
 local pg = require "neap.pg"
+local proxy = require "spec.support.proxy"
 local run = require "spec.support.run"
 local server = require "spec.support.pg"
 
@@ -176,6 +177,58 @@ describe("a backend that is killed", function()
       assert.is_true(good > 0)
       server.whole(db)
     end))
+end)
+
+describe("COMMIT", function()
+  it("under way when the pool is closed: nobody knows",
+    server.body(function(dsn)
+      local watch <close> = pg.connect(dsn, { max = 1 })
+      watch:exec "drop table if exists slow"
+      watch:exec "create table slow (i int)"
+      watch:exec [[create or replace function nap() returns trigger
+        language plpgsql as $$ begin perform pg_sleep(60); return null; end $$]]
+      watch:exec [[create constraint trigger nap after insert on slow
+        deferrable initially deferred for each row execute function nap()]]
+      local db = pg.connect(dsn, { max = 1 })
+      neap.scope(function(s)
+        local task = s:spawn(pcall, db.transaction, db, function(tx)
+          tx:exec "insert into slow values (1)"
+        end)
+        server.busy_backend(watch, "commit")
+        db:close()
+        local ok, err = task:await()
+        assert.is_false(ok)
+        assert.are.equal("commit_unknown", err.kind)
+        assert.are.equal("connection_lost", err.cause.kind)
+      end)
+    end))
+
+  it("that was never sent is no commit_unknown", function()
+    server.dsn()
+    run.now({ clock = "real", timeout = 60 }, function()
+      local p <close> = proxy.open(server.directory() .. "/.s.PGSQL.5432")
+      local db <close> = pg.connect(p:dsn "neap_spec", { max = 1 })
+      local tx = db:begin()
+      tx:query("select length($1::text)", "x")
+      p:cut("up", p.count.up, "silence")
+      neap.scope(function(s)
+        local size = 20000000 -- more than sockets hold
+        local one = s:spawn(pcall, tx.query, tx, "select length($1::text)",
+          ("x"):rep(size))
+        neap.checkpoint()
+        local two = s:spawn(pcall, tx.commit, tx)
+        for _ = 1, 5 do neap.sleep(0.001) end
+        p:reset_all()
+        local ok, err = one:await()
+        assert.is_false(ok)
+        assert.are.equal("connection_lost", err.kind)
+        ok, err = two:await()
+        assert.is_false(ok)
+        assert.are.equal("connection_lost", err.kind)
+        assert.is_true(err.safe_to_retry)
+      end)
+    end)
+  end)
 end)
 
 describe("a server that stops", function()

@@ -257,27 +257,28 @@ end)
 
 --- Where to cut: the ends of messages of a run that nobody disturbs, and one
 --- place within each message.
-local function places(p, dir, opts, fn)
+local function places(p, dir, name)
   p:reset()
   do
-    local db <close> = connect(p, opts)
-    fn(db)
+    local db <close> = connect(p)
+    work[name](db)
   end
   local list, before = {}, 0
   for _, mark in ipairs(p.marks[dir]) do
     if mark - before > 1 then list[#list + 1] = (before + mark) // 2 end
     list[#list + 1] = mark
     before = mark
+    if name:find "left" and #list > 40 then break end -- not always as far
   end
   return list
 end
 
 describe("the connection, cut at every message", function()
-  for name, fn in pairs(work) do
+  for name in pairs(work) do
     for _, how in ipairs { "close", "reset", "half", "delay" } do
       it(("%s: %s"):format(name, how), behind(function(p, direct)
         for _, dir in ipairs { "up", "down" } do
-          local list = places(p, dir, nil, fn)
+          local list = places(p, dir, name)
           direct:exec "truncate proxied"
           local stride = math.max(1, #list // PLACES)
           seed = seed * 31 % 1000003

@@ -69,9 +69,9 @@ local act = {
     link[dir].deaf = true
   end,
   --- Nothing more in this direction until the link is closed.
-  freeze = function(link, dir) link[dir].deaf = true end,
+  freeze = function(link, dir) link[dir].stuck = true end,
   --- Nothing more in both.
-  silence = function(link) link.up.deaf, link.down.deaf = true, true end,
+  silence = function(link) link.up.stuck, link.down.stuck = true, true end,
 }
 
 local read
@@ -80,7 +80,7 @@ local read
 local function send(link, dir, data)
   local self = link.proxy
   local to = dir == "up" and link.server or link.client
-  if to:is_closing() then return end
+  if to:is_closing() or link[dir].stuck then return end
   if link[dir].deaf then return read(link, dir) end
   if data == "" then return read(link, dir) end
   local size = self.split or #data

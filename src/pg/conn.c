@@ -180,6 +180,7 @@ void conn_submit(conn *c, query *q) {
     }
     q->state = Q_PENDING;
     list_append(&c->pending, &q->link);
+    conn_recount(c);
     query_arm(q);
     conn_count(c, 1);
   }

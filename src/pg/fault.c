@@ -166,7 +166,12 @@ void fault_push_rc(lua_State *L, const query *q, int rc) {
   static const conn_error nothing = {"io", "", "it was closed"};
   const conn_error *e = q->conn ? &q->conn->error : &nothing;
   const char *sql = q->stmt ? q->stmt->sql : NULL;
+  int in_commit = (q->flags & QF_COMMIT) && !is_unsent(q);
 
+  if (in_commit && (rc == RC_LOST || rc == RC_CLOSED)) {
+    push_unknown(L, e);
+    return;
+  }
   switch (rc) {
   case RC_STALE:
     neap_->fault_push(L, "stale_statement", NULL,
@@ -180,10 +185,7 @@ void fault_push_rc(lua_State *L, const query *q, int rc) {
     }
     break;
   case RC_LOST:
-    if (q->flags & QF_COMMIT)
-      push_unknown(L, e);
-    else
-      fault_push_lost(L, e, !is_unsent(q));
+    fault_push_lost(L, e, !is_unsent(q));
     break;
   case RC_TIMEOUT:
     push_timeout(L, q);

@@ -7,7 +7,7 @@ arm()
 neap.run({ on_error = function() end }, function()
   local db <close> = pg.connect(dsn, { min = 1, max = 1 })
   local heard = neap.event()
-  local sub <close> = db:listen("oom", function(payload)
+  local _ <close> = db:listen("oom", function(payload)
     if payload == "x" then heard:set() end
   end, { on_gap = function() heard:set() end })
   db:notify("oom", "x")
