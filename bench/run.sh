@@ -2,6 +2,8 @@
 # The benchmarks: builds what they need of C, then measures (bench/run.lua).
 # Usage: make bench, or bench/run.sh [options]; --help lists them.
 # QUICK=1 takes less than two minutes, SCALE=1 adds the series 10^2 .. 10^6.
+# postgres.js takes part when `npm install --prefix build/bench postgres` has
+# been run, or when it is installed for all users; ONLY=ROW measures some rows.
 set -eu
 cd "$(dirname "$0")/.."
 

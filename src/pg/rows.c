@@ -20,16 +20,20 @@ typedef struct reader {
   int ncols, nrows, binary;
 } reader;
 
-static void push_cell(lua_State *L, const reader *r, int row, int col) {
+static void push_cell(lua_State *L, const reader *r, int row, int col,
+                      int len) {
   const column *c = &r->cols[col];
-  int len = PQgetlength(r->res, row, col);
   const char *p = PQgetvalue(r->res, row, col);
 
   c->decode(L, c->type, p, (size_t)len);
 }
 
-static int is_null(const reader *r, int row, int col) {
-  return PQgetlength(r->res, row, col) == 0 && PQgetisnull(r->res, row, col);
+/* Bytes of a cell, -1 for NULL. libpq checks row and column each time it is
+** asked for anything, so it is asked once. */
+static int length_of(const reader *r, int row, int col) {
+  int len = PQgetlength(r->res, row, col);
+
+  return len == 0 && PQgetisnull(r->res, row, col) ? -1 : len;
 }
 
 /* The statement's own plan, if the result has its shape. */
@@ -151,16 +155,18 @@ static void push_row(lua_State *L, const reader *r, int row, int names,
   if (names) {
     lua_createtable(L, 0, r->ncols);
     for (i = 0; i < r->ncols; i++) {
-      if (is_null(r, row, i)) continue;
+      int len = length_of(r, row, i);
+      if (len < 0) continue;
       lua_pushvalue(L, names + i);
-      push_cell(L, r, row, i);
+      push_cell(L, r, row, i, len);
       lua_rawset(L, -3);
     }
   } else {
     lua_createtable(L, r->ncols, 1);
     for (i = 0; i < r->ncols; i++) {
-      if (is_null(r, row, i)) continue;
-      push_cell(L, r, row, i);
+      int len = length_of(r, row, i);
+      if (len < 0) continue;
+      push_cell(L, r, row, i, len);
       lua_rawseti(L, -2, i + 1);
     }
     lua_pushinteger(L, r->ncols);
@@ -193,8 +199,9 @@ static void push_column(lua_State *L, const reader *r) {
 
   lua_createtable(L, r->nrows, 1);
   for (i = 0; i < r->nrows; i++) {
-    if (is_null(r, i, 0)) continue;
-    push_cell(L, r, i, 0);
+    int len = length_of(r, i, 0);
+    if (len < 0) continue;
+    push_cell(L, r, i, 0, len);
     lua_rawseti(L, -2, i + 1);
   }
   set_n(L, r->nrows);
@@ -289,10 +296,11 @@ int rows_push(lua_State *L, const query *q, const rows_want *want) {
     if (r.ncols == 0) r.nrows = 0;
   }
   if (want->mode == ROWS_VALUE) {
-    if (is_null(&r, 0, 0))
+    int len = length_of(&r, 0, 0);
+    if (len < 0)
       lua_pushnil(L);
     else
-      push_cell(L, &r, 0, 0);
+      push_cell(L, &r, 0, 0, len);
     return 1;
   }
   if (want->mode != ROWS_COLUMN && !want->array && rows > 0) {
