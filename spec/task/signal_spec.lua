@@ -248,4 +248,30 @@ describe("a signal", function()
       end)]])
     assert.are.equal(143, status)
   end)
+
+  it("ends at its fourth a process in C code that never answers (R8)", function()
+    local status = program(KILL .. [[
+      neap.run(function()
+        io.popen("(for i in 1 2 3 4 5 6; do kill -INT " .. pid ..
+          "; sleep 0.2; done; sleep 3; kill -KILL " .. pid ..
+          ") </dev/null >/dev/null 2>&1 &"):close()
+        -- for years: a pattern is matched by one call of C
+        string.find(("a"):rep(40000), (".-"):rep(20) .. "b")
+      end)]])
+    assert.are.equal(130, status)
+  end)
+
+  it("that is answered may come any number of times (R8)", function()
+    local status, output = program(KILL .. [[
+      neap.run({ signals = "raise" }, function()
+        for _ = 1, 8 do
+          kill "INT"
+          local t = os.clock()
+          while os.clock() - t < 0.1 do end
+          pcall(neap.shield, 10, neap.checkpoint)
+        end
+      end)]])
+    assert.is_truthy(output:find("interrupted by signal 2", 1, true))
+    assert.are.equal(1, status)
+  end)
 end)

@@ -157,13 +157,14 @@ struct rt {
   unsigned char seeing, hooked; /* see.c: who watches, 0 is nobody */
   unsigned char signals, signal_on; /* those that are ours: bits */
   unsigned char signal_got, signal_seen, signal_last, signal_n,
-      signal_raises; /* how often the hook has broken the loop */
+      signal_raises, /* how often the hook has broken the loop */
+      signal_deaf;   /* signals that nothing has answered */
   lua_State *inner; /* the coroutine that runs: a user's own, or a task's */
   uv_signal_t signal[SIGNALS]; /* signals.c, and what follows */
   struct sigaction signal_was[SIGNALS], signal_uv[SIGNALS];
   pthread_t signal_thread;
   uint64_t signal_polls;
-  int64_t signal_at;
+  int64_t signal_at, signal_deaf_at;
   volatile sig_atomic_t dump_asked; /* by SIGUSR1 */
   int uv_ready;
   struct threads *threads; /* thread.c */

@@ -20,6 +20,9 @@
 **     meanwhile handles none.
 ** G2  libuv's handler is called by ours, and does the regular part: it wakes
 **     the loop, which calls on_signal().
+** G3  A pattern that matches for hours, a finalizer that never ends or any
+**     other C code answers neither by the loop nor by the hook. The fourth
+**     signal without an answer does what it would do without us.
 */
 static rt *volatile signal_slot;
 
@@ -27,6 +30,8 @@ static rt *volatile signal_slot;
 #define COUNT 10000           /* instructions between two looks */
 #define RAISES 10             /* so often a pcall in a loop may catch it */
 #define DEPTH_MAX 200         /* coroutines within coroutines: Lua's limit */
+#define DEAF_MAX 3            /* G3 */
+#define DEAF_NS 500000000     /* between the first of them and the last */
 
 static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGUSR1};
 
@@ -34,6 +39,7 @@ static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGUSR1};
 static void on_signal(uv_signal_t *h, int signum) {
   rt *r = h->data;
 
+  r->signal_deaf = 0;
   if (r->signal_got != 0 && r->signal_seen != 0) {
     r->loop.stop = 1;
     return;
@@ -79,6 +85,7 @@ static void break_loop(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0); /* it has come back to the loop meanwhile */
     return;
   }
+  r->signal_deaf = 0;
   if (r->signal_n < 3 && r->signal_raises < RAISES) {
     if ((int64_t)uv_hrtime() - r->signal_at < PATIENCE_NS) return;
     r->signal_at = (int64_t)uv_hrtime(); /* clean-up gets its time */
@@ -107,6 +114,19 @@ static void break_later(rt *r, int signum) {
   lua_sethook(r->inner, break_loop, LUA_MASKCOUNT, COUNT);
 }
 
+/* G3. It waits, blocked, until the handler has returned. */
+static void end_if_deaf(rt *r, int signum) {
+  int64_t now = (int64_t)uv_hrtime();
+
+  if (r->signal_deaf == 0) r->signal_deaf_at = now;
+  if (r->signal_deaf < DEAF_MAX) {
+    r->signal_deaf++;
+  } else if (now - r->signal_deaf_at >= DEAF_NS) {
+    signal(signum, SIG_DFL);
+    raise(signum);
+  }
+}
+
 /* A hook that somebody else has set stays: then it is the loop that prints. */
 static void dump_later(rt *r) {
   r->dump_asked = 1;
@@ -126,8 +146,10 @@ static void on_raw(int signum, siginfo_t *info, void *context) {
   }
   if (signum == SIGUSR1)
     dump_later(r);
-  else
+  else {
     break_later(r, signum);
+    end_if_deaf(r, signum);
+  }
   while (numbers[i] != signum) i++;
   if (r->signal_uv[i].sa_flags & SA_SIGINFO)
     r->signal_uv[i].sa_sigaction(signum, info, context);
@@ -151,6 +173,7 @@ void signals_start(rt *r) {
   if (r->signals || signal_slot != NULL) return;
   r->signals = 1;
   r->signal_on = 0;
+  r->signal_deaf = 0;
   r->dump_asked = 0;
   r->signal_thread = pthread_self();
   signal_slot = r;
