@@ -43,8 +43,10 @@ static void define_types(void) {
     if (type_map_put(&map, &defs[i]) < 0) abort();
 }
 
+const pg_type *harness_type(pg_oid oid);
+
 /* A value of a composite that seems to have changed makes the map forget. */
-static const pg_type *type_of(pg_oid oid) {
+const pg_type *harness_type(pg_oid oid) {
   const pg_type *type = type_map_known(&map, oid);
 
   if (type != NULL) return type;
@@ -83,7 +85,7 @@ static const neap_api fake = {.size = sizeof(neap_api),
 static int l_decode(lua_State *L) {
   pg_oid oid = (pg_oid)luaL_checkinteger(L, 1);
   const char *format = luaL_checkstring(L, 2), *bytes;
-  const pg_type *type = type_of(oid);
+  const pg_type *type = harness_type(oid);
   size_t len;
   char *copy;
 
@@ -109,7 +111,7 @@ static int l_encode(lua_State *L) {
   luaL_checkany(L, 2);
   lua_settop(L, 2);
   buf_append(&out, "before", 6); /* a neighbour that must not change */
-  wrong = pg_put(L, 2, type_of(oid), &out, &format);
+  wrong = pg_put(L, 2, harness_type(oid), &out, &format);
   if (memcmp(out.data, "before", 6) != 0 ||
       (wrong != NULL && out.len != 6))
     return luaL_error(L, "encoder touched its neighbour");
@@ -126,7 +128,7 @@ static int l_encode(lua_State *L) {
 }
 
 static int l_repeat(lua_State *L) {
-  const pg_type *type = type_of((pg_oid)luaL_checkinteger(L, 1));
+  const pg_type *type = harness_type((pg_oid)luaL_checkinteger(L, 1));
   size_t len;
   const char *bytes = luaL_checklstring(L, 2, &len);
   lua_Integer n = luaL_checkinteger(L, 3);
@@ -139,7 +141,7 @@ static int l_repeat(lua_State *L) {
 }
 
 static int l_type(lua_State *L) {
-  const pg_type *type = type_of((pg_oid)luaL_checkinteger(L, 1));
+  const pg_type *type = harness_type((pg_oid)luaL_checkinteger(L, 1));
 
   if (type == NULL) return 0;
   lua_pushstring(L, type->name);
