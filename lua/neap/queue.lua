@@ -12,6 +12,10 @@ local Queue = core.methods "neap.queue"
 
 local CONSUME_OPTIONS <const> = { on_error = "callable" }
 
+-- A number out of hand asked for tasks until the memory was full, without a
+-- wait in between where it could have been cancelled.
+local MOST_WORKERS <const> = 1000000
+
 local Mark = { __close = function(self) self.queue:done() end }
 
 --- Take items and call `fn` for each until the queue is closed and drained.
@@ -36,8 +40,9 @@ end
 ---@param fn fun(item: any)
 ---@param opts? {on_error?: fun(err: any, item: any)}
 function Queue:consume(n, fn, opts)
-  if math.type(n) ~= "integer" or n < 1 then
-    error("bad argument #1 to 'consume' (a whole number from 1 on expected)", 2)
+  if math.type(n) ~= "integer" or n < 1 or n > MOST_WORKERS then
+    error(("bad argument #1 to 'consume' (a whole number from 1 to %d expected)")
+      :format(MOST_WORKERS), 2)
   end
   if not options.callable(fn) then
     error("bad argument #2 to 'consume' (function expected, got " ..

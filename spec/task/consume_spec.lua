@@ -105,6 +105,16 @@ describe("queue:consume", function()
     assert.is_false((pcall(q.consume, q, 1, 1)))
     raises("invalid", q.consume, q, 1, print, { on_eror = print })
   end))
+
+  it("refuses more workers than there is memory for, before the first", run(function()
+    local q = neap.queue(1)
+    for _, n in ipairs { math.maxinteger, 1000001 } do
+      local ok, err = pcall(q.consume, q, n, print)
+      assert.is_false(ok)
+      assert.is_truthy(tostring(err):find("from 1 to 1000000", 1, true), err)
+    end
+    assert.are.equal(0, neap.stats().pending)
+  end))
 end)
 
 describe("queue:producer", function()

@@ -284,9 +284,10 @@ describe("a generator that nobody knows any more", function()
           yield(1)
         end) do break end
       end
+      local before = #got -- some may have been collected by now
       collectgarbage()
       collectgarbage()
-      assert.are.same({}, got) -- not inside the collector
+      assert.are.equal(before, #got) -- not inside the collector
       neap.sleep(1)
       assert.is_true(#got >= 9)
     end)
@@ -308,13 +309,13 @@ describe("a generator that nobody knows any more", function()
       collectgarbage()
       return collectgarbage "count"
     end
-    many(10000)
-    local before = many(10000)
-    many(10000)
-    local after = many(10000)
-    -- A table that has doubled is no leak; 20000 generators are megabytes.
+    many(2500)
+    local before = many(2500)
+    many(2500)
+    local after = many(2500)
+    -- A table that has doubled is no leak; 5000 generators are megabytes.
     assert.is_true(after < before + 1000, ("%.0f KB more"):format(after - before))
-    assert.is_true(closed > 35000)
+    assert.is_true(closed > 8000)
   end))
 
   it("is closed also without a run, if that need not wait (I6)", function()
