@@ -21,7 +21,10 @@ describe("streams of a C module", function()
   local function talk(path, text)
     return neap.gather(
       function() return parrot.repeat_once(path) end,
-      function() return parrot.ask(path, text) end)
+      function()
+        neap.checkpoint() -- whoever is first, it listens by now
+        return parrot.ask(path, text)
+      end)
   end
 
   it("connect, accept, write and read", at_path(function(path)

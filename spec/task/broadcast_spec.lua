@@ -127,6 +127,7 @@ describe("a broadcast", function()
     put = neap.spawn(b.put, b, 2)
     neap.sleep(1)
     assert.are.equal("waiting", put:status())
+    assert.is_truthy(forgotten[1])
     forgotten[1] = nil
     collectgarbage()
     collectgarbage()

@@ -273,9 +273,10 @@ describe("after a body", function()
 
   plain("what an earlier test has left is not this one's", function()
     local out = fixture.run [[
-      local kept
+      local kept, forgotten -- the second is garbage, but not before it counts
+      after_each(function() forgotten = nil end)
       it("opens", function() kept = require("stranger").pipe() end)
-      it("opens too", function() require("stranger").pipe() end)
+      it("opens too", function() forgotten = require("stranger").pipe() end)
       it("does not", function() neap.sleep(1) end)
       it("closes", function() kept:close() end)
       it("does not either", function() neap.sleep(1) end)

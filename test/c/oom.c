@@ -15,6 +15,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -228,8 +229,35 @@ static int load_modules(void) {
 
 static void found_modules(void) { CHECK(load_modules()); }
 
+/* What a run without memory says on stderr ("could not be reported") is right
+** there and noise here: it is kept, and shown where a sweep has failed. */
+static FILE *hush(int *loud) {
+  FILE *said = tmpfile();
+
+  fflush(stderr);
+  *loud = dup(STDERR_FILENO);
+  if (said == NULL || *loud < 0 || dup2(fileno(said), STDERR_FILENO) < 0) {
+    fprintf(stderr, "oom: cannot set stderr aside: %s\n", strerror(errno));
+    exit(EXIT_FAILURE);
+  }
+  return said;
+}
+
+static void unhush(FILE *said, int loud, int show) {
+  char line[1024];
+
+  fflush(stderr);
+  dup2(loud, STDERR_FILENO);
+  close(loud);
+  rewind(said);
+  while (show && fgets(line, sizeof line, said) != NULL) fputs(line, stderr);
+  fclose(said);
+}
+
 static void sweep_scenario(const char *scenario) {
   char sentence[300];
+  FILE *said;
+  int loud;
 
   sweep.scenario = scenario;
   /* Forking first, before a run of ours starts libuv's threads. */
@@ -237,7 +265,9 @@ static void sweep_scenario(const char *scenario) {
     for (sweep.own = 0; sweep.own < 2; sweep.own++) {
       /* The sentence is printed after the run: the counts are known then. */
       check_.bad = 0;
+      said = hush(&loud);
       run_sweep();
+      unhush(said, loud, check_.bad);
       snprintf(sentence, sizeof sentence,
                "oom: %s, %s memory, %s: %lu raised, %lu absorbed, %lu broken",
                strrchr(scenario, '/') ? strrchr(scenario, '/') + 1 : scenario,
