@@ -22,6 +22,7 @@ local neap = {
   run = run.run,
   at_exit = run.at_exit,
   runner = run.runner,
+  traceback = require("neap.failure").traceback,
   coroutine = require "neap.coroutine",
   thread = { call = core.thread_call, limit = core.thread_limit },
   wrap = require "neap.wrap",

@@ -6,6 +6,7 @@
 local core = require "neap.core"
 local options = require "neap.options"
 local co = require "neap.coroutine"
+local failure = require "neap.failure"
 local see = require "neap.see"
 
 local pcall <const> = pcall
@@ -150,7 +151,10 @@ local function conclude(opts, leave, ok, status, task)
   end
   if not task then return end
   local out = task:outcome()
-  if not out.ok then error(out.err, 0) end
+  if not out.ok then
+    failure.remember(out.err, task:traceback())
+    error(out.err, 0)
+  end
   return table.unpack(out, 1, out.n)
 end
 

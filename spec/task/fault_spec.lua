@@ -261,3 +261,45 @@ describe("any value", function()
     neap.scope(function(s) s:spawn(neap.sleep, 1) end)
   end))
 end)
+
+describe("neap.traceback", function()
+  local function broken() local t = nil; return t.field end
+  local function inner() return (broken()) end
+
+  it("shows where in a task what a run raises was raised (E6)", function()
+    local ok, text = xpcall(neap.run, neap.traceback, { clock = "virtual" }, function()
+      neap.scope(function(s)
+        s:spawn(function()
+          neap.sleep(1)
+          inner()
+        end)
+      end)
+    end)
+    assert.is_false(ok)
+    assert.is_truthy(text:find("^[^\n]*attempt to index a nil value"), text)
+    assert.is_truthy(text:find("in upvalue 'broken'", 1, true), text)
+    assert.is_truthy(text:find("in upvalue 'inner'", 1, true), text)
+  end)
+
+  it("has that of errors that are tables, and of faults (E6)", function()
+    for _, raise in ipairs { error, neap.fault.raise } do
+      local thrown = setmetatable({ kind = "io", message = "disk gone" }, {
+        __tostring = function() return "disk gone" end,
+      })
+      if raise == neap.fault.raise then thrown = neap.fault.new { kind = "io", message = "disk gone" } end
+      local function thrower() raise(thrown) end
+      local _, err = pcall(neap.run, { clock = "virtual" }, function() thrower() end)
+      assert.are.equal(thrown, err)
+      local text = neap.traceback(err)
+      assert.is_truthy(text:find("disk gone\nstack traceback:", 1, true), text)
+      assert.is_truthy(text:find("'thrower'", 1, true), text)
+    end
+  end)
+
+  it("is the text alone of what no run has raised (E6)", function()
+    pcall(neap.run, function() error("another", 0) end)
+    assert.are.equal("mine", neap.traceback "mine")
+    assert.are.equal("nil", neap.traceback(nil))
+    assert.are.equal("boom", neap.traceback(setmetatable({}, { __tostring = function() return "boom" end })))
+  end)
+end)

@@ -80,6 +80,8 @@ describe("neap.signals", function()
       assert.is_false(ok)
       assert.is_truthy(err:find("#2 to 'signals'", 1, true), err)
     end
+    local _, whose = pcall(function() local s = neap.signals "NONE" return s end)
+    assert.is_truthy(whose:find("^[^:]*signals_spec.lua:%d+: bad argument"), whose)
     for _, bad in ipairs { 1, true, {} } do assert.is_false((pcall(neap.signals, bad))) end
     assert.is_false((pcall(neap.signals)))
     local ok, err = pcall(neap.signals, "HUP", "SIGHUP")

@@ -3,6 +3,7 @@
 ** hands them out one by one (neap.signals). Unlike signals.c it ends nothing.
 */
 #include <signal.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "core/fault.h"
@@ -86,6 +87,18 @@ static int push_name(lua_State *L, int signum) {
   return 1;
 }
 
+/* luaL_error for a mistake of whoever called neap.signals. */
+static int blame(lua_State *L, const char *format, ...) {
+  va_list arguments;
+
+  luaL_where(L, 2);
+  va_start(arguments, format);
+  lua_pushvfstring(L, format, arguments);
+  va_end(arguments);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 /* core.catch(name, ...): a catcher of these signals. */
 static int l_catch(lua_State *L) {
   rt *r = rt_of(L);
@@ -94,19 +107,19 @@ static int l_catch(lua_State *L) {
 
   for (i = 1; i <= n; i++) {
     if (lua_type(L, i) != LUA_TSTRING)
-      return luaL_error(L, "bad argument #%d to 'signals' (the name of a signal "
-                        "expected, got %s)", i, luaL_typename(L, i));
+      return blame(L, "bad argument #%d to 'signals' (the name of a signal "
+                   "expected, got %s)", i, luaL_typename(L, i));
     if (number_of(lua_tostring(L, i)) == 0)
-      return luaL_error(L, "bad argument #%d to 'signals' (no signal that can be "
-                        "caught is called '%s')", i, lua_tostring(L, i));
+      return blame(L, "bad argument #%d to 'signals' (no signal that can be "
+                   "caught is called '%s')", i, lua_tostring(L, i));
     for (j = 1; j < i; j++)
       if (number_of(lua_tostring(L, j)) == number_of(lua_tostring(L, i)))
-        return luaL_error(L, "bad argument #%d to 'signals' ('%s' was named "
-                          "before)", i, lua_tostring(L, i));
+        return blame(L, "bad argument #%d to 'signals' ('%s' was named "
+                     "before)", i, lua_tostring(L, i));
   }
   if (n == 0)
-    return luaL_error(L, "bad argument #1 to 'signals' (the name of a signal "
-                      "expected, got no value)");
+    return blame(L, "bad argument #1 to 'signals' (the name of a signal "
+                 "expected, got no value)");
   box = lx_new(L, r, CLASS_CATCHER, sizeof *box, 0);
   if ((c = base_alloc(sizeof *c)) == NULL)
     return luaL_error(L, "not enough memory");

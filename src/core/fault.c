@@ -188,7 +188,17 @@ void fault_hand_trace(lua_State *L, task *from, task *to) {
   lx_ref(L, to->owner->r->r_trace);
   task_push(L, to);
   task_push(L, from);
-  lua_rawget(L, -3);
+  if (lua_rawget(L, -3) == LUA_TTABLE) {
+    int kept = lua_gettop(L), i;
+    lua_createtable(L, BROUGHT, 0); /* a scope raises it again, elsewhere */
+    for (i = 1; i <= 2; i++) {
+      lua_rawgeti(L, kept, i);
+      lua_rawseti(L, -2, i);
+    }
+    lua_pushboolean(L, 1);
+    lua_rawseti(L, -2, BROUGHT);
+    lua_replace(L, kept);
+  }
   lua_rawset(L, -3);
   lua_pop(L, 1);
 }

@@ -64,3 +64,9 @@ function neap.fault.is(err, kind) end
 ---@param err any
 ---@return any[]
 function neap.suppressed(err) end
+
+--- The text of an error, and where it was raised if a run has raised it or it is
+--- a fault. A handler for `xpcall(neap.run, neap.traceback, main)`.
+---@param err any
+---@return string
+function neap.traceback(err) end
