@@ -208,7 +208,6 @@ static int finish(lua_State *L, task *t, scope *own, int state) {
   *(task **)lua_getextraspace(L) = NULL;
   t->L = NULL;
   slot_leave(L, t, ANCHORS, 1); /* last: nobody can take it before we are back */
-  lua_settop(L, 0);
   return 0;
 }
 
@@ -441,14 +440,14 @@ static task *create(lua_State *L, rt *r, scope *s, int nargs) {
   t->owner = t->current = s;
   *(task **)lua_getextraspace(co) = t;
   lua_pushcfunction(co, task_main);
-  lua_pushvalue(L, ud);
-  lua_xmove(L, co, 1);
+  lua_xmove(L, co, 1); /* the handle */
   lx_ref(co, r->r_anchor);
   lua_pushvalue(co, -2);
   lua_rawseti(co, -2, i); /* the place exists: cannot fail */
   lua_pushcfunction(co, fault_handler);
-  lua_insert(L, fn); /* the handle below the function */
   lua_xmove(L, co, nargs + 1);
+  lua_pushvalue(co, SELF + 1); /* task_main is below it */
+  lua_xmove(co, L, 1);
   lua_pushcfunction(co, bolt);
   list_append(&s->children, &t->sibling);
   s->live++;

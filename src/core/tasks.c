@@ -86,7 +86,7 @@ static int wait_for(lua_State *L, const neap_op *op, lua_KFunction k) {
   task *t = task_check(L, 1);
   task *self;
 
-  lua_settop(L, 1);
+  if (unlikely(lua_gettop(L) > 1)) lua_settop(L, 1);
   self = park_enter(L, op->name);
   if (t->state >= TASK_DONE) {
     int n = k(L, LUA_OK, 0);
