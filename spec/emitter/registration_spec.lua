@@ -41,6 +41,44 @@ describe("removal", function()
     assert.are.equal(0, em:off_all())
     assert.are.equal(0, em:count())
   end))
+
+  it("lets go of what the only listener of an event called (E4)", run(function()
+    local em, held = neap.emitter(), setmetatable({}, { __mode = "k" })
+    local got = {}
+    local function listen(mark)
+      local function f(x) got[#got + 1] = mark .. x end
+      held[f] = true
+      return em:on("x", f)
+    end
+    local first = listen "a"
+    em:emit("x", 1)
+    em:emit("x", 2)
+    local second = listen "b"
+    em:emit("x", 3)
+    first:off()
+    em:emit("x", 4)
+    em:emit("x", 5)
+    second:off()
+    assert.are.equal(0, em:emit("x", 6))
+    assert.are.same({ "a1", "a2", "a3", "b3", "b4", "b5" }, got)
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(held))
+  end))
+
+  it("of the only listener, by itself and for once, is heeded", run(function()
+    local em, n = neap.emitter(), 0
+    local handle
+    handle = em:on("x", function()
+      n = n + 1
+      if n == 3 then handle:off() end
+    end)
+    for _ = 1, 5 do em:emit "x" end
+    assert.are.equal(3, n)
+    em:once("x", function() n = n + 10 end)
+    for _ = 1, 3 do em:emit "x" end
+    assert.are.equal(13, n)
+  end))
 end)
 
 describe("the leak warning", function()

@@ -7,9 +7,9 @@
 ** to wait, and nothing of them is left. One that waits takes it along.
 **
 ** Stack of an emit: 1 emitter, 2 name, 3 .. base-1 the arguments, base the
-** array of listeners, base+1 handles of the listeners that ended otherwise than
-** well or not yet (to collect outcomes: of all) or nil, base+2 the emission, if
-** it waits.
+** array of listeners, or the function of the only one, base+1 handles of the
+** listeners that ended otherwise than well or not yet (to collect outcomes: of
+** all) or nil, base+2 the emission, if it waits.
 */
 #include <string.h>
 
@@ -305,13 +305,14 @@ static int nobody(lua_State *L, int errors) {
 
 static int emit(lua_State *L, emitter *e, const char *what, int errors,
                 int serial) {
-  int top = lua_gettop(L), is_hot;
+  int top = lua_gettop(L), is_hot, sole = 0;
+  const record *hot = e->hot;
   emission *m;
   task *t;
   unsigned n;
 
-  is_hot = likely(e->hot != NULL && lua_topointer(L, 2) == e->hot_name &&
-                  record_idle(e->hot));
+  is_hot = likely(hot != NULL && lua_topointer(L, 2) == e->hot_name &&
+                  record_idle(hot));
   if (unlikely(!is_hot)) emitter_check_event(L, e, what);
   if (unlikely(top > 8)) {
     if (top > VALUES_MAX)
@@ -319,8 +320,10 @@ static int emit(lua_State *L, emitter *e, const char *what, int errors,
     luaL_checkstack(L, top + 24, NULL);
   }
   t = park_enter(L, what);
-  if (likely(is_hot && !t->probed)) { /* a probe may run finalizers */
-    n = e->hot->n;
+  /* A probe may run finalizers. */
+  if (likely(is_hot && e->hot == hot && !t->probed)) {
+    n = hot->n;
+    sole = e->sole;
     lua_getiuservalue(L, 1, EM_HOT); /* top + 1 */
   } else {
     record *rec = emitter_push_concerned(L, e, 2);
@@ -340,6 +343,12 @@ static int emit(lua_State *L, emitter *e, const char *what, int errors,
   m->cap = serial ? 1 : e->cap;
   m->serial = (unsigned char)serial;
   m->errors = (unsigned char)errors;
+  if (likely(sole)) {
+    m->i = m->ran = 1;
+    lua_pushvalue(L, m->base);
+    lua_pushvalue(L, -1);
+    call(L, m, 0, 0);
+  }
   return go_on(L, t, m);
 }
 

@@ -257,6 +257,7 @@ static int l_emitter_close(lua_State *L) {
   lua_pushnil(L);
   lua_setiuservalue(L, 1, EM_HOT);
   e->hot = NULL;
+  e->sole = 0;
   e->records = e->live = e->patterns = e->cached = e->any = 0;
   return 0;
 }

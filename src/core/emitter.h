@@ -20,7 +20,8 @@
 enum errors_mode { ERRORS_RAISE, ERRORS_COLLECT, ERRORS_REPORT };
 
 /* User values of an emitter. CACHE: name -> match, or nil. TRIE: matches.c.
-** LUA: a table for lua/neap/emitter.lua. HOT: the array of `hot`. */
+** LUA: a table for lua/neap/emitter.lua. HOT: the array of `hot`, or with `sole`
+** what its one plain listener calls. */
 enum { EM_EVENTS = 1, EM_ANY, EM_CACHE, EM_TRIE, EM_DELIMITER, EM_LUA, EM_HOT,
        EM_VALUES = EM_HOT };
 
@@ -36,7 +37,7 @@ typedef struct emitter {
   struct record *hot;          /* emitted last, tidy, its own match; or NULL */
   const void *hot_name;        /* the string in its REC_NAME */
   unsigned char errors, closed, wildcard, any; /* any: there is EM_ANY */
-  unsigned char finalized;
+  unsigned char finalized, sole;
 } emitter;
 
 /* User values of a record. */

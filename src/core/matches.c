@@ -347,6 +347,11 @@ void emitter_forget_matches(lua_State *L, int ei, int ri) {
 
   e->version++;
   e->hot = NULL;
+  if (e->sole) { /* who is removed lets go of the function */
+    lua_pushnil(L);
+    lua_setiuservalue(L, ei, EM_HOT);
+    e->sole = 0;
+  }
   if (e->cached == 0) return;
   if (rec->pattern || rec->any) {
     lua_pushnil(L);
@@ -414,6 +419,18 @@ static void make_hot(lua_State *L, emitter *e, record *rec) {
   e->hot_name = lua_topointer(L, -1);
   lua_pop(L, 1);
   lua_getiuservalue(L, -1, REC_ARRAY);
+  e->sole = 0;
+  if (rec->n == 1) {
+    const listener *l;
+    lua_rawgeti(L, -1, 1);
+    l = lua_touserdata(L, -1);
+    e->sole = !l->removed && l->left <= 0 && !l->named && !l->hidden;
+    if (e->sole) {
+      lua_getiuservalue(L, -1, LI_FN);
+      lua_replace(L, -3);
+    }
+    lua_pop(L, 1);
+  }
   lua_setiuservalue(L, 1, EM_HOT);
   e->hot = rec;
 }
