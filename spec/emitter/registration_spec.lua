@@ -60,7 +60,10 @@ describe("removal", function()
     em:emit("x", 5)
     second:off()
     assert.are.equal(0, em:emit("x", 6))
-    assert.are.same({ "a1", "a2", "a3", "b3", "b4", "b5" }, got)
+    local third = listen "a"
+    em:emit("x", 7)
+    third:off() -- while it is the only one that was emitted to
+    assert.are.same({ "a1", "a2", "a3", "b3", "b4", "b5", "a7" }, got)
     collectgarbage()
     collectgarbage()
     assert.is_nil(next(held))
