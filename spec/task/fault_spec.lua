@@ -281,6 +281,18 @@ describe("neap.traceback", function()
     assert.is_truthy(text:find("in upvalue 'inner'", 1, true), text)
   end)
 
+  it("shows it through scopes and combinators around (E6)", function()
+    for _, main in ipairs {
+      function() neap.scope(function() neap.scope(function(s) s:spawn(inner) end) end) end,
+      function() neap.timeout(1, neap.scope, function() inner() end) end,
+      function() neap.gather(inner) end,
+      function() neap.map({ 1 }, function() return (inner()) end) end,
+    } do
+      local _, text = xpcall(neap.run, neap.traceback, { clock = "virtual" }, main)
+      assert.is_truthy(text:find("in upvalue 'broken'", 1, true), text)
+    end
+  end)
+
   it("has that of errors that are tables, and of faults (E6)", function()
     for _, raise in ipairs { error, neap.fault.raise } do
       local thrown = setmetatable({ kind = "io", message = "disk gone" }, {

@@ -203,6 +203,22 @@ void fault_hand_trace(lua_State *L, task *from, task *to) {
   lua_pop(L, 1);
 }
 
+void fault_again(lua_State *L, task *t, int err) {
+  int top = lua_gettop(L);
+
+  if (t == NULL || t->anchor == 0) return;
+  lx_ref(L, t->owner->r->r_trace);
+  task_push(L, t);
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
+    lua_rawgeti(L, -1, 1);
+    if (lua_rawequal(L, -1, err)) {
+      lua_pushboolean(L, 1);
+      lua_rawseti(L, -3, BROUGHT);
+    }
+  }
+  lua_settop(L, top);
+}
+
 void fault_attach(lua_State *L, rt *r, int err, int second) {
   err = lua_absindex(L, err);
   second = lua_absindex(L, second);

@@ -27,6 +27,9 @@ void fault_push_trace(lua_State *L, rt *r, int idx, int who);
 void fault_set_trace(lua_State *L, int idx);
 /* An error without identity goes from one task to another. */
 void fault_hand_trace(lua_State *L, task *from, task *to);
+
+/* t is about to raise a text again: its trace stays that of the first time. */
+void fault_again(lua_State *L, task *t, int err);
 /* Attach the error at `second` to the one at `err`: neap.suppressed(err). */
 void fault_attach(lua_State *L, rt *r, int err, int second);
 /* Push one line of text for any error value. */
