@@ -129,7 +129,9 @@ static int push_first_failure(lua_State *L, emission *m) {
   for (i = 1; i <= m->kept; i++) {
     if (!push_failure(L, m->base + 1, i)) continue;
     if (first == 0) {
-      lua_pop(L, 1);
+      lua_insert(L, -2);
+      fault_again(L, lua_gettop(L) - 1);
+      lua_remove(L, -2); /* the handle */
       first = lua_gettop(L);
       continue;
     }

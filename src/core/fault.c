@@ -69,8 +69,19 @@ static int has_identity(lua_State *L, int idx) {
   return lua_type(L, idx) == LUA_TTABLE || lua_type(L, idx) == LUA_TUSERDATA;
 }
 
-/* Did the error at 1 get its trace by fault_set_trace? Stack: error, r_trace,
-** task; emptied down to the error if so. */
+/* Push the function at a level of the stack, or nil. */
+static void push_function(lua_State *L, int level) {
+  lua_Debug ar;
+
+  if (lua_getstack(L, level, &ar))
+    lua_getinfo(L, "f", &ar);
+  else
+    lua_pushnil(L);
+}
+
+/* Did the error at 1 get its trace by fault_set_trace, or by fault_again in the
+** function that raises it? Stack: error, r_trace, task; emptied down to the
+** error if so. */
 static int brought_trace(lua_State *L) {
   int did = 0;
 
@@ -78,7 +89,9 @@ static int brought_trace(lua_State *L) {
   if (lua_rawget(L, 2) == LUA_TTABLE) {
     lua_rawgeti(L, 4, BROUGHT);
     lua_rawgeti(L, 4, 1);
-    did = lua_toboolean(L, 5) && lua_rawequal(L, 1, 6);
+    push_function(L, 1);
+    did = (lua_isfunction(L, 5) ? lua_rawequal(L, 5, 7) : lua_toboolean(L, 5)) &&
+          lua_rawequal(L, 1, 6);
     lua_pushboolean(L, 0); /* the same text may be raised elsewhere */
     lua_rawseti(L, 4, BROUGHT);
   }
@@ -96,7 +109,7 @@ static void keep_trace(lua_State *L) {
   lx_ref(L, t->owner->r->r_trace);
   task_push(L, t);
   if (brought_trace(L)) return;
-  lua_createtable(L, 2, 0);
+  lua_createtable(L, BROUGHT, 0);
   lua_pushvalue(L, 1);
   lua_rawseti(L, -2, 1);
   luaL_traceback(L, L, NULL, 1);
@@ -183,6 +196,34 @@ void fault_set_trace(lua_State *L, int idx) {
   lua_pop(L, 1);
 }
 
+void fault_again(lua_State *L, int who) {
+  task *t = task_of(L);
+  int err = lua_gettop(L);
+
+  if (t == NULL || t->anchor == 0 || has_identity(L, err)) return;
+  luaL_checkstack(L, 10, NULL);
+  lx_ref(L, t->owner->r->r_trace);
+  if (who != 0)
+    lua_pushvalue(L, who);
+  else
+    task_push(L, t);
+  if (lua_rawget(L, err + 1) == LUA_TTABLE) { /* {error, trace} */
+    lua_rawgeti(L, err + 2, 1);
+    if (lua_rawequal(L, err, err + 3)) {
+      task_push(L, t);
+      lua_createtable(L, BROUGHT, 0); /* not that of another task */
+      lua_pushvalue(L, err);
+      lua_rawseti(L, -2, 1);
+      lua_rawgeti(L, err + 2, 2);
+      lua_rawseti(L, -2, 2);
+      push_function(L, 0);
+      lua_rawseti(L, -2, BROUGHT);
+      lua_rawset(L, err + 1);
+    }
+  }
+  lua_settop(L, err);
+}
+
 void fault_hand_trace(lua_State *L, task *from, task *to) {
   if (from == NULL || to == NULL || from->anchor == 0 || to->anchor == 0) return;
   lx_ref(L, to->owner->r->r_trace);
@@ -201,22 +242,6 @@ void fault_hand_trace(lua_State *L, task *from, task *to) {
   }
   lua_rawset(L, -3);
   lua_pop(L, 1);
-}
-
-void fault_again(lua_State *L, task *t, int err) {
-  int top = lua_gettop(L);
-
-  if (t == NULL || t->anchor == 0) return;
-  lx_ref(L, t->owner->r->r_trace);
-  task_push(L, t);
-  if (lua_rawget(L, -2) == LUA_TTABLE) {
-    lua_rawgeti(L, -1, 1);
-    if (lua_rawequal(L, -1, err)) {
-      lua_pushboolean(L, 1);
-      lua_rawseti(L, -3, BROUGHT);
-    }
-  }
-  lua_settop(L, top);
 }
 
 void fault_attach(lua_State *L, rt *r, int err, int second) {

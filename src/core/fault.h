@@ -25,11 +25,13 @@ void fault_push_trace(lua_State *L, rt *r, int idx, int who);
 /* Give the error at idx, which the running task is about to raise, the
 ** traceback on top; pops it. */
 void fault_set_trace(lua_State *L, int idx);
+/* The error on top has been raised before, by the task whose handle is at `who`
+** (0: by the running one), which is about to raise it again: also without
+** identity it keeps the traceback of the first time. */
+void fault_again(lua_State *L, int who);
 /* An error without identity goes from one task to another. */
 void fault_hand_trace(lua_State *L, task *from, task *to);
 
-/* t is about to raise a text again: its trace stays that of the first time. */
-void fault_again(lua_State *L, task *t, int err);
 /* Attach the error at `second` to the one at `err`: neap.suppressed(err). */
 void fault_attach(lua_State *L, rt *r, int err, int second);
 /* Push one line of text for any error value. */

@@ -363,20 +363,26 @@ static int l_guard__close(lua_State *L) {
   return 0;
 }
 
-/* obj:with(fn, ...): stack 1 guard, then fn and arguments, later results. */
+/* obj:with(fn, ...): stack 1 guard, 2 message handler, then fn and arguments,
+** later results. */
 static int k_with_done(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   guard_end(L, 1);
-  if (status != LUA_OK && status != LUA_YIELD) return lua_error(L);
-  return lua_gettop(L) - 1;
+  if (status != LUA_OK && status != LUA_YIELD) {
+    fault_again(L, 0);
+    return lua_error(L);
+  }
+  return lua_gettop(L) - 2;
 }
 
 static int call_with(lua_State *L) { /* obj guard fn args... guard */
   int status;
 
   lua_pop(L, 1);
-  lua_remove(L, 1);
-  status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, 0, k_with_done);
+  lua_copy(L, 2, 1);
+  lua_pushcfunction(L, fault_handler);
+  lua_replace(L, 2);
+  status = lua_pcallk(L, lua_gettop(L) - 3, LUA_MULTRET, 2, 0, k_with_done);
   return k_with_done(L, status, 0);
 }
 

@@ -492,7 +492,6 @@ static void push_failures(lua_State *L, scope *s, int timed_out) {
     lua_replace(L, err - 1);
   } else {
     if (luaL_len(L, others) > 0) attach_suppressed(L, s, err, others);
-    if (lua_isstring(L, err)) fault_again(L, s->body, err);
     lua_pushvalue(L, err);
     lua_replace(L, err - 1);
   }

@@ -16,7 +16,10 @@
 #include "core/task.h"
 
 static int conclude(lua_State *L, task *t, scope *s) {
-  if (scope_close(L, t, s)) return lua_error(L);
+  if (scope_close(L, t, s)) {
+    fault_again(L, 0);
+    return lua_error(L);
+  }
   if (s->kind == SCOPE_MOVE_ON) {
     if (s->expired && s->interrupted) return lua_pushboolean(L, 0), 1;
     lua_pushboolean(L, 1);

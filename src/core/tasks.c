@@ -29,8 +29,12 @@ int task_push_results(lua_State *L, int idx) {
     fault_push(L, "task_cancelled", NULL, lua_tostring(L, -1));
     return fault_raise(L);
   }
+  idx = lua_absindex(L, idx);
   lua_getiuservalue(L, idx, 1);
-  if (t->state == TASK_FAILED) return lua_error(L);
+  if (t->state == TASK_FAILED) {
+    fault_again(L, idx);
+    return lua_error(L);
+  }
   if (t->flags & T_EMPTY) return 0;
   if (t->flags & T_PACKED) {
     int i, n, at = lua_gettop(L);
