@@ -181,15 +181,23 @@ static int batch_go(lua_State *L, query *q) {
   query *first;
 
   p->guard = q;
-  /* Each has its own attempts: that one was described is no failure. */
-  for (; q->nth <= (int)lua_rawlen(L, 2); q->nth++, q->attempts = 0) {
-    stmt *s = push_item(L, h, q->nth, what);
+  /* Each has its own attempts: that one was described is no failure. While one
+  ** was asked for, others may have been forgotten: until nobody waited. */
+  for (;; q->nth++, q->attempts = 0) {
+    stmt *s;
+    if (q->nth > (int)lua_rawlen(L, 2)) {
+      if (!q->scratch) break;
+      q->nth = 1;
+      q->scratch = 0;
+    }
+    s = push_item(L, h, q->nth, what);
     query_set_stmt(q, s);
     q->nargs = integer_at(L, top + 1, ITEM_N);
     q->form = (unsigned char)query_form_of(p, q);
     lua_settop(L, top);
     if (q->form != FORM_TEXT && !types_known(L, q)) {
       p->guard = NULL;
+      q->scratch = 1; /* it may also be the place of a handle: then once more */
       return query_describe(L, h, q);
     }
   }
