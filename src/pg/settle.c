@@ -275,7 +275,7 @@ static int judge(conn *c, query *q, unsigned together) {
   if (err && strcmp(code, "25006") == 0) health_read_only(c);
   if (err && is_stale(c, q)) {
     if (!alone || !is_autocommit(c)) return RC_STALE;
-    if (!(q->flags & QF_AGAIN)) return RC_AGAIN;
+    return q->flags & QF_AGAIN ? RC_STALE : RC_AGAIN; /* healed once already */
   }
   return RC_OK;
 }
